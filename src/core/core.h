@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core.h - the inside of an engine, shared by the files of src/core only.
+ */
+#ifndef WEIR_CORE_CORE_H
+#define WEIR_CORE_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../util/util.h"
+#include "plane.h"
+
+#define WEIR_SLICES_MAX 512	/* slices in one batch */
+#define WEIR_REPORTS_MAX 256	/* events after which a plane stops reporting receives */
+#define WEIR_DISPATCH_MAX 64	/* events per round of the callback layer */
+#define WEIR_COPY_CLASSES 4
+#define WEIR_RETRY_NS 1000000ull /* after ENOBUFS, ENOMEM, EMFILE: try again */
+
+/**
+ * struct weir_copy - memory of one WEIR_SEND_COPY.
+ * @next: free list.
+ * @class_index: size class; WEIR_COPY_CLASSES for one made for itself.
+ * @data: the copy.
+ */
+struct weir_copy {
+	struct weir_copy *next;
+	uint32_t class_index;
+	_Alignas(16) char data[];
+};
+
+/**
+ * struct weir_tx - one queued write, or one piece of it.
+ * @next: queue or free list.
+ * @data: next byte to send.
+ * @len: bytes left.
+ * @report: bytes to report with @tag when all is sent.
+ * @tag: 0 for no event.
+ * @segment_bytes: size of the datagrams in it; 0 for one datagram.
+ * @join: the next entry belongs to the same datagram.
+ * @more: WEIR_SEND_MORE.
+ * @peer_len: bytes of @peer, 0 for the connected peer.
+ * @copy: memory of its own.
+ * @pool: pool of a slice that is being sent.
+ * @buffer: its buffer.
+ * @peer: where to.
+ */
+struct weir_tx {
+	struct weir_tx *next;
+	const char *data;
+	size_t len;
+	uint64_t tag;
+	struct weir_copy *copy;
+	struct weir_pool *pool;
+	uint32_t buffer;
+	uint32_t report;
+	uint32_t segment_bytes;
+	uint8_t peer_len;
+	bool join;
+	bool more;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} peer;
+};
+
+/**
+ * struct weir_pace - what the engine learnt about how events come (pace.c).
+ * @spin_score: above 0: spinning pays.
+ * @spin_skip: sleeps without a spin before the next attempt.
+ * @spin_backoff: the next @spin_skip.
+ * @rate_per_ms: events per millisecond, smoothed.
+ * @rate_since_ns: begin of the present rate window.
+ * @rate_events: events in it.
+ * @min_wait_skip: waits without batching before the next attempt.
+ * @min_wait_backoff: the next @min_wait_skip.
+ */
+struct weir_pace {
+	int spin_score;
+	uint32_t spin_skip;
+	uint32_t spin_backoff;
+	uint32_t rate_per_ms;
+	uint64_t rate_since_ns;
+	uint32_t rate_events;
+	uint32_t min_wait_skip;
+	uint32_t min_wait_backoff;
+};
+
+/**
+ * struct weir_engine - an engine.
+ * @c: the part that planes see; first.
+ * @queue: events that were not handed out: queue[queue_head..queue_tail).
+ * @slices: slices of the batch and of queued events; slice_count in use.
+ * @batch: the application's array while it looks at it, batch[0..batch_count).
+ * @batch_done: events of it given back.
+ * @reports: events ever queued.
+ * @why: text of weir_engine_why().
+ */
+struct weir_engine {
+	struct weir_core c;
+	pthread_t thread;
+
+	struct weir_event *queue;
+	unsigned queue_head, queue_tail, queue_cap;
+	struct weir_slice *slices;
+	unsigned slice_count;
+	struct weir_event *batch;
+	unsigned batch_count, batch_done;
+	struct weir_event *dispatch_events;
+	bool in_callback;
+	bool closing;
+	uint64_t reports;
+
+	atomic_int stop;
+	_Atomic(struct weir_msg *) messages;
+
+	struct weir_timer **timers;
+	uint32_t timer_count, timer_cap;
+
+	struct weir_sock *socks;
+	struct weir_sock *dirty_head;
+	struct weir_sock *starved_head;
+	struct weir_sock *retry_head;
+	uint64_t retry_at_ns;
+	struct weir_sock *lowat_head;
+	uint64_t lowat_at_ns;
+
+	struct weir_tx *tx_free;
+	struct weir_txop *op_free;
+	struct weir_copy *copy_free[WEIR_COPY_CLASSES];
+	void **chunks;
+	unsigned chunk_count, chunk_cap;
+
+	struct weir_pace pace;
+	int foreign_fd;
+	int timer_fd;
+	uint64_t timer_fd_ns;
+	enum weir_plane plane_id;
+	char why[512];
+};
+
+/* engine.c */
+void *weir_engine_alloc(struct weir_engine *e, size_t bytes);
+void *weir_engine_chunk(struct weir_engine *e, size_t bytes);
+
+/* choose.c */
+int weir_choose_plane(struct weir_engine *e, struct weir_error *reterr);
+int weir_choose_without(const char *text, uint32_t *ret, struct weir_error *reterr);
+
+/* event.c */
+struct weir_event *weir_event_push(struct weir_engine *e, enum weir_event_type type,
+				   struct weir_sock *s, int res);
+unsigned weir_event_hand_out(struct weir_engine *e, struct weir_event *events, unsigned max);
+void weir_event_received(struct weir_sock *s, const struct weir_rx *rx);
+void weir_event_forget_sock(struct weir_engine *e, const struct weir_sock *s);
+void weir_event_forget_timer(struct weir_engine *e, const struct weir_timer *t);
+void weir_event_give_back(struct weir_engine *e, struct weir_event *ev);
+
+/* up.c */
+extern const struct weir_plane_up weir_core_up;
+
+/* sock.c */
+struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int family,
+				const struct weir_sock_opts *o);
+void weir_sock_free(struct weir_sock *s);
+void weir_sock_progress(struct weir_sock *s);
+void weir_sock_want_rx(struct weir_sock *s);
+void weir_sock_starve(struct weir_sock *s);
+void weir_sock_feed_starved(struct weir_engine *e);
+void weir_sock_retry_later(struct weir_sock *s);
+void weir_sock_run_retries(struct weir_engine *e);
+void weir_sock_finish_closed(struct weir_sock *s);
+void weir_sock_linger_expired(struct weir_engine *e, struct weir_timer *t);
+
+/* txq.c */
+void weir_txq_init(struct weir_sock *s);
+void weir_txq_dirty(struct weir_sock *s);
+void weir_txq_flush_all(struct weir_engine *e);
+void weir_txq_complete(struct weir_txop *op, int res);
+void weir_txq_cancel_all(struct weir_sock *s, int res);
+void weir_txq_kick(struct weir_engine *e);
+
+/* txmem.c */
+struct weir_tx *weir_tx_new(struct weir_engine *e);
+void weir_tx_release(struct weir_engine *e, struct weir_tx *t);
+struct weir_txop *weir_txop_new(struct weir_engine *e);
+void weir_txop_release(struct weir_engine *e, struct weir_txop *op);
+struct weir_copy *weir_copy_new(struct weir_engine *e, size_t bytes);
+void weir_copy_release(struct weir_engine *e, struct weir_copy *copy);
+
+/* txbuild.c */
+struct weir_txop *weir_txop_build(struct weir_sock *s);
+int weir_tx_explode(struct weir_engine *e, struct weir_tx *list);
+
+/* timer.c */
+uint64_t weir_timers_next_ns(const struct weir_engine *e);
+void weir_timers_run(struct weir_engine *e);
+
+/* post.c */
+int weir_post_init(struct weir_engine *e, struct weir_error *reterr);
+void weir_post_collect(struct weir_engine *e);
+
+/* lowat.c */
+void weir_lowat_received(struct weir_sock *s, uint32_t bytes);
+void weir_lowat_drop(struct weir_sock *s);
+void weir_lowat_run(struct weir_engine *e);
+
+/* pace.c */
+bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns);
+void weir_pace_spun(struct weir_engine *e, bool hit);
+void weir_pace_wait(struct weir_engine *e, struct weir_wait *w);
+void weir_pace_woke(struct weir_engine *e, const struct weir_wait *w, unsigned events);
+
+/* foreign.c */
+void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns);
+
+#endif

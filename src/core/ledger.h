@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ledger.h - buffers of an area, and who has each: the ledger.
+ */
+#ifndef WEIR_CORE_LEDGER_H
+#define WEIR_CORE_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <weir/area.h>
+
+/**
+ * enum weir_buf_state - where a buffer is; exactly one at any time.
+ * @WEIR_BUF_FREE: in the pool's free list.
+ * @WEIR_BUF_KERNEL: the kernel may write to it (it may have delivered pieces already).
+ * @WEIR_BUF_DELIVERED: full, with pieces in the batch the application looks at.
+ * @WEIR_BUF_HELD: full, with pieces the application keeps.
+ */
+enum weir_buf_state {
+	WEIR_BUF_FREE,
+	WEIR_BUF_KERNEL,
+	WEIR_BUF_DELIVERED,
+	WEIR_BUF_HELD,
+	WEIR_BUF_STATES,
+};
+
+/**
+ * struct weir_buf - one buffer.
+ * @lent: pieces in the present batch.
+ * @held: pieces kept by the application or in flight as memory of sends.
+ * @used_bytes: how much of it has been received into (incremental consumption).
+ * @kernel: the kernel may write to it.
+ * @state: where it is, derived from the fields above.
+ */
+struct weir_buf {
+	uint32_t lent;
+	uint32_t held;
+	uint32_t used_bytes;
+	bool kernel;
+	uint8_t state;
+};
+
+/**
+ * struct weir_pool - an area cut into buffers of one size.
+ * @area: the memory.
+ * @base: its first byte.
+ * @buf_bytes: size of a buffer.
+ * @buf_count: number of buffers.
+ * @bufs: their states.
+ * @free_stack: indices of FREE buffers; the last one freed, warm in the cache, goes out first.
+ * @free_count: entries in @free_stack.
+ * @count: buffers in each state.
+ * @kernel_target: how many buffers the plane should keep with the kernel.
+ * @calm: refills since the kernel last ran out of buffers.
+ */
+struct weir_pool {
+	struct weir_area *area;
+	char *base;
+	uint32_t buf_bytes;
+	uint32_t buf_count;
+	struct weir_buf *bufs;
+	uint32_t *free_stack;
+	uint32_t free_count;
+	uint32_t count[WEIR_BUF_STATES];
+	uint32_t kernel_target;
+	uint32_t calm;
+};
+
+/**
+ * weir_pool_new() - cut an area into buffers, all FREE.
+ * @ret: receives the pool; untouched on failure.
+ * @area: memory; the pool takes over the caller's reference on success.
+ * @buf_bytes: size of a buffer; not over the area's.
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int weir_pool_new(struct weir_pool **ret, struct weir_area *area, uint32_t buf_bytes);
+
+/** weir_pool_free() - free a pool and close its area; NULL is legal. */
+void weir_pool_free(struct weir_pool *pool);
+
+/** weir_pool_take() - FREE to KERNEL: index of a buffer, or -1 where none is free. */
+int weir_pool_take(struct weir_pool *pool);
+
+/** weir_pool_deliver() - a piece of a KERNEL buffer goes to the application. */
+void weir_pool_deliver(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_kernel_done() - the kernel will not write to the buffer any more. */
+void weir_pool_kernel_done(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_return() - a delivered piece comes back. */
+void weir_pool_return(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_hold() - a delivered piece is kept. */
+void weir_pool_hold(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_hold_more() - one more reference on a buffer with pieces out. */
+void weir_pool_hold_more(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_unhold() - a kept piece comes back; -EINVAL where none is kept. */
+int weir_pool_unhold(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_starved() - the kernel ran out: keep more buffers with it from now on. */
+void weir_pool_starved(struct weir_pool *pool);
+
+/** weir_pool_check() - true if every buffer's state and all counts agree (slow). */
+bool weir_pool_check(const struct weir_pool *pool);
+
+/** weir_pool_data() - first byte of a buffer. */
+static inline char *weir_pool_data(const struct weir_pool *pool, uint32_t index)
+{
+	return pool->base + (size_t)index * pool->buf_bytes;
+}
+
+#endif

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+/*
+ * open.c - sockets made: listen, connect, UDP, foreign descriptors.
+ *
+ * Theory: plain system calls on the control path: socket, options, bind, listen; then the plane
+ *	takes the descriptor (attach) and receives.  A dual-stack wildcard needs IPV6_V6ONLY off,
+ *	which is set rather than trusted.
+ * Invariants: 1. on failure the descriptor is closed (not the one given to weir_adopt()) and
+ *	nothing is left in the engine.
+ * Ownership: the socket owns its descriptor from attach() on.
+ * Threads: the engine's.
+ * Errors: -errno of the system call that failed, named in the stage, with a hint.
+ * Sources: ipv6(7), tcp(7), udp(7), unix(7), socket(7).
+ * Tests: tests/contract/
+ */
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+
+#define SOCK_FLAGS                                                                                \
+	(WEIR_SOCK_PAUSED | WEIR_SOCK_NODELAY | WEIR_SOCK_REUSEPORT | WEIR_SOCK_V6ONLY |          \
+	 WEIR_SOCK_NO_GRO | WEIR_SOCK_NO_GSO | WEIR_SOCK_NO_LOWAT)
+
+static int read_opts(struct weir_engine *e, struct weir_sock_opts *o,
+		     const struct weir_sock_opts *from, struct weir_error *reterr)
+{
+	int r;
+
+	memset(o, 0, sizeof(*o));
+	if (!e)
+		return weir_error_set(reterr, -EINVAL, "socket", "engine", "it must not be NULL");
+	r = weir_opts_read(o, sizeof(*o), from, "weir_sock_opts", reterr);
+	if (r)
+		return r;
+	if (o->flags & ~(uint32_t)SOCK_FLAGS)
+		return weir_error_set(reterr, -EINVAL, "weir_sock_opts", "flags",
+				      "only WEIR_SOCK_* are legal");
+	if (o->reserved || o->backlog < 0)
+		return weir_error_set(reterr, -EINVAL, "weir_sock_opts",
+				      o->reserved ? "reserved" : "backlog",
+				      "zero the structure before setting its fields");
+	if (o->plane != WEIR_PLANE_AUTO && o->plane != e->plane_id)
+		return weir_error_set(reterr, -ENOTSUP, "weir_sock_opts", "plane",
+				      "this engine has the %s plane: %s",
+				      weir_plane_name(e->plane_id), e->why);
+	return 0;
+}
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) ? -errno : 0;
+}
+
+static int apply(int fd, int family, const struct weir_sock_opts *o, bool stream,
+		 struct weir_error *reterr)
+{
+	bool inet = family == AF_INET || family == AF_INET6;
+	int r = 0;
+
+	if (family == AF_INET6)
+		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !!(o->flags & WEIR_SOCK_V6ONLY));
+	if (!r && inet && (o->flags & WEIR_SOCK_REUSEPORT))
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!r && o->rcvbuf_bytes)
+		r = set_int(fd, SOL_SOCKET, SO_RCVBUF, (int)o->rcvbuf_bytes);
+	if (!r && o->sndbuf_bytes)
+		r = set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)o->sndbuf_bytes);
+	if (!r && inet && stream && (o->flags & WEIR_SOCK_NODELAY))
+		r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (r)
+		return weir_error_set(reterr, r, "setsockopt", NULL, NULL);
+	return 0;
+}
+
+static int new_fd(const struct weir_addr *a, int type, const struct weir_sock_opts *o, int *ret,
+		  struct weir_error *reterr)
+{
+	int family = a->sa.sa_family, r;
+	int fd = socket(family, type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return weir_error_set(reterr, -errno, "socket", NULL, "%s",
+				      errno == EMFILE ? "raise ulimit -n" : "");
+	r = apply(fd, family, o, type == SOCK_STREAM, reterr);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* Give the descriptor to the plane; on failure it stays the caller's. */
+static int enter(struct weir_engine *e, int fd, int kind, int family,
+		 const struct weir_sock_ops *ops, void *user, const struct weir_sock_opts *o,
+		 struct weir_sock **ret, struct weir_error *reterr)
+{
+	struct weir_sock *s = weir_sock_new(e, fd, kind, family, o);
+	int r;
+
+	if (!s)
+		return weir_error_set(reterr, -ENOMEM, "socket", NULL, NULL);
+	s->ops = ops;
+	s->user = user;
+	r = e->c.ops->attach(s, reterr);
+	if (r) {
+		s->fd = -1;
+		weir_sock_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+static const char *bind_hint(int code)
+{
+	switch (code) {
+	case -EADDRINUSE:
+		return "another socket has the address: take another port or stop its owner";
+	case -EACCES:
+		return "ports below 1024 need CAP_NET_BIND_SERVICE, paths need write permission";
+	case -EADDRNOTAVAIL:
+		return "no interface of this machine has the address";
+	default:
+		return "";
+	}
+}
+
+/* A path nobody listens on is left over from a process that died. */
+static void unlink_stale(const struct weir_addr *a)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&a->storage;
+	struct stat st;
+	int fd;
+
+	if (a->sa.sa_family != AF_UNIX || !un->sun_path[0] || lstat(un->sun_path, &st) ||
+	    !S_ISSOCK(st.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, &a->sa, a->len) && errno == ECONNREFUSED)
+		(void)unlink(un->sun_path);
+	close(fd);
+}
+
+static int bind_to(int fd, const struct weir_addr *a, const char *text, struct weir_error *reterr)
+{
+	int code;
+
+	unlink_stale(a);
+	if (!bind(fd, &a->sa, a->len))
+		return 0;
+	code = -errno;
+	return weir_error_set(reterr, code, "bind", text, "%s", bind_hint(code));
+}
+
+int weir_listen(struct weir_engine *e, const char *address, const struct weir_sock_ops *ops,
+		void *user, const struct weir_sock_opts *opts, struct weir_sock **retsock,
+		struct weir_error *reterr)
+{
+	struct weir_sock *s = NULL;
+	struct weir_sock_opts o;
+	struct weir_addr a;
+	int fd = -1;
+	int r = read_opts(e, &o, opts, reterr);
+
+	if (!r)
+		r = weir_addr_parse(address, &a, reterr);
+	if (!r)
+		r = new_fd(&a, SOCK_STREAM, &o, &fd, reterr);
+	if (r)
+		return r;
+	if (a.sa.sa_family != AF_UNIX)
+		(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	r = bind_to(fd, &a, address, reterr);
+	if (!r && listen(fd, o.backlog ? o.backlog : SOMAXCONN)) {
+		int code = -errno;
+
+		r = weir_error_set(reterr, code, "listen", address, "%s", bind_hint(code));
+	}
+	if (!r)
+		r = enter(e, fd, WEIR_LISTENER, a.sa.sa_family, ops, user, &o, &s, reterr);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	weir_sock_want_rx(s);
+	weir_txq_kick(e);
+	if (retsock)
+		*retsock = s;
+	return 0;
+}
+
+/* A connect that cannot even start ends like one that failed: by its event. */
+static void start_connect(struct weir_sock *s, const struct weir_addr *to)
+{
+	int r = -ENOMEM;
+
+	s->connecting = true;
+	s->connect_to = malloc(sizeof(*to));
+	if (s->connect_to) {
+		*s->connect_to = *to;
+		r = s->plane->connect(s, s->connect_to);
+	}
+	if (r)
+		weir_core_up.connected(s, r);
+}
+
+int weir_connect(struct weir_engine *e, const char *address, const struct weir_sock_ops *ops,
+		 void *user, const struct weir_sock_opts *opts, struct weir_sock **retsock,
+		 struct weir_error *reterr)
+{
+	struct weir_addr a, local = { 0 };
+	struct weir_sock *s = NULL;
+	struct weir_sock_opts o;
+	int fd = -1;
+	int r = read_opts(e, &o, opts, reterr);
+
+	if (!r)
+		r = weir_addr_parse(address, &a, reterr);
+	if (!r && o.local)
+		r = weir_addr_parse(o.local, &local, reterr);
+	if (!r)
+		r = new_fd(&a, SOCK_STREAM, &o, &fd, reterr);
+	if (r)
+		return r;
+	if (local.len)
+		r = bind_to(fd, &local, o.local, reterr);
+	if (!r)
+		r = enter(e, fd, WEIR_STREAM, a.sa.sa_family, ops, user, &o, &s, reterr);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	start_connect(s, &a);
+	weir_txq_kick(e);
+	if (retsock)
+		*retsock = s;
+	return 0;
+}
+
+/* Ask the kernel what it can do; the answer is kept on the socket. */
+static void udp_offloads(struct weir_sock *s)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	if (getsockopt(s->fd, SOL_UDP, UDP_SEGMENT, &value, &len))
+		s->no_gso = true;
+	if (!(s->flags & WEIR_SOCK_NO_GRO) && !(s->engine->c.without & WEIR_WITHOUT_GRO))
+		(void)set_int(s->fd, SOL_UDP, UDP_GRO, 1);
+}
+
+static int udp_addresses(struct weir_addr *local, struct weir_addr *peer, const char *text,
+			 const struct weir_sock_opts *o, struct weir_error *reterr)
+{
+	int r = 0;
+
+	memset(local, 0, sizeof(*local));
+	memset(peer, 0, sizeof(*peer));
+	if (text)
+		r = weir_addr_parse(text, local, reterr);
+	if (!r && o->peer)
+		r = weir_addr_parse(o->peer, peer, reterr);
+	if (!r && !text && !o->peer)
+		r = weir_error_set(reterr, -EINVAL, "weir_udp_open", "local",
+				   "a local address or opts->peer is needed");
+	if (!r && (local->sa.sa_family == AF_UNIX || peer->sa.sa_family == AF_UNIX))
+		r = weir_error_set(reterr, -EINVAL, "weir_udp_open", "address",
+				   "UNIX addresses are for streams");
+	return r;
+}
+
+int weir_udp_open(struct weir_engine *e, const char *local, const struct weir_sock_ops *ops,
+		  void *user, const struct weir_sock_opts *opts, struct weir_sock **retsock,
+		  struct weir_error *reterr)
+{
+	struct weir_sock *s = NULL;
+	struct weir_sock_opts o;
+	struct weir_addr a, peer;
+	int fd = -1;
+	int r = read_opts(e, &o, opts, reterr);
+
+	if (!r)
+		r = udp_addresses(&a, &peer, local, &o, reterr);
+	if (!r)
+		r = new_fd(a.len ? &a : &peer, SOCK_DGRAM, &o, &fd, reterr);
+	if (r)
+		return r;
+	if (a.len)
+		r = bind_to(fd, &a, local, reterr);
+	if (!r && peer.len && connect(fd, &peer.sa, peer.len))
+		r = weir_error_set(reterr, -errno, "connect", o.peer, NULL);
+	if (!r)
+		r = enter(e, fd, WEIR_DGRAM, (a.len ? &a : &peer)->sa.sa_family, ops, user, &o,
+			  &s, reterr);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	s->connected_peer = peer.len;
+	udp_offloads(s);
+	weir_sock_want_rx(s);
+	weir_txq_kick(e);
+	if (retsock)
+		*retsock = s;
+	return 0;
+}
+
+static int sock_int(int fd, int name, int *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	return getsockopt(fd, SOL_SOCKET, name, ret, &len) ? -errno : 0;
+}
+
+static int classify(int fd, int *kind, int *family, struct weir_error *reterr)
+{
+	int type, listening = 0, protocol = 0;
+	int r = sock_int(fd, SO_TYPE, &type);
+
+	if (!r)
+		r = sock_int(fd, SO_DOMAIN, family);
+	if (!r)
+		r = sock_int(fd, SO_PROTOCOL, &protocol);
+	if (r)
+		return weir_error_set(reterr, r, "weir_adopt", "descriptor",
+				      "an open socket is needed");
+	(void)sock_int(fd, SO_ACCEPTCONN, &listening);
+	if (type == SOCK_STREAM &&
+	    (*family == AF_UNIX || ((*family == AF_INET || *family == AF_INET6) &&
+				    protocol == IPPROTO_TCP))) {
+		*kind = listening ? WEIR_LISTENER : WEIR_STREAM;
+		return 0;
+	}
+	if (type == SOCK_DGRAM && (*family == AF_INET || *family == AF_INET6) &&
+	    protocol == IPPROTO_UDP) {
+		*kind = WEIR_DGRAM;
+		return 0;
+	}
+	return weir_error_set(reterr, -EOPNOTSUPP, "weir_adopt", "descriptor",
+			      "TCP, UDP and UNIX stream sockets can be adopted");
+}
+
+int weir_adopt(struct weir_engine *e, int fd, const struct weir_sock_ops *ops, void *user,
+	       const struct weir_sock_opts *opts, struct weir_sock **retsock,
+	       struct weir_error *reterr)
+{
+	struct weir_sock *s = NULL;
+	struct weir_sock_opts o;
+	struct weir_addr peer = { .len = sizeof(peer.storage) };
+	int kind = 0, family = 0;
+	int r = read_opts(e, &o, opts, reterr);
+
+	if (!r)
+		r = classify(fd, &kind, &family, reterr);
+	if (!r)
+		r = enter(e, fd, kind, family, ops, user, &o, &s, reterr);
+	if (r)
+		return r;
+	if (kind == WEIR_DGRAM) {
+		s->connected_peer = !getpeername(fd, &peer.sa, &peer.len);
+		udp_offloads(s);
+	} else if (family != AF_UNIX && (o.flags & WEIR_SOCK_NODELAY)) {
+		(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	}
+	weir_sock_want_rx(s);
+	weir_txq_kick(e);
+	if (retsock)
+		*retsock = s;
+	return 0;
+}

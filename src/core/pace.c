@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pace.c - when to spin, when to batch, when to sleep.
+ *
+ * Theory: two decisions before a sleep, both made from what the last ones brought.
+ *	Spin: worth it if the next event comes within spin_us.  A hit makes the next spin surer, a
+ *	miss less so; when spinning does not pay, it is left out for a growing number of sleeps.
+ *	Batch (min-wait): worth it when events come so fast that several fall into min_wait_us.
+ *	The kernel then collects completions for that long.  A closed loop (ping-pong) looks busy
+ *	but never brings more than one event however long one waits: a batching wait that brought
+ *	fewer than BATCH_PAYS events switches batching off for a growing number of waits.
+ * Invariants: 1. an event is never delayed by more than min_wait_us.  2. spinning never lasts
+ *	longer than spin_us, unless that is UINT32_MAX.
+ * Ownership: state lies in the engine.
+ * Threads: the engine's.
+ * Errors: none.
+ * Sources: io_uring IORING_ENTER_EXT_ARG min_wait_usec (Linux 6.12); BASELINES: waiting for a
+ *	count alone runs into the timeout under DEFER_TASKRUN.
+ * Tests: tests/contract/, bench pingpong and udp.
+ */
+#include "core.h"
+
+#define SCORE_MAX 8
+#define BACKOFF_MAX 4096
+#define BATCH_WANT 64
+#define BATCH_PAYS 4
+#define RATE_WINDOW_NS 1000000ull
+
+bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns)
+{
+	uint32_t spin_us = e->c.opts.spin_us;
+	struct weir_pace *p = &e->pace;
+
+	if (!spin_us)
+		return false;
+	if (spin_us == UINT32_MAX) {
+		*until_ns = UINT64_MAX;
+		return true;
+	}
+	if (p->spin_skip) {
+		p->spin_skip--;
+		return false;
+	}
+	*until_ns = e->c.now_ns + spin_us * WEIR_NS_PER_US;
+	return true;
+}
+
+void weir_pace_spun(struct weir_engine *e, bool hit)
+{
+	struct weir_pace *p = &e->pace;
+
+	if (hit) {
+		e->c.stats.spin_hits++;
+		if (p->spin_score < SCORE_MAX)
+			p->spin_score++;
+		p->spin_backoff = 0;
+		return;
+	}
+	e->c.stats.spin_misses++;
+	if (p->spin_score > 0) {
+		p->spin_score -= 2;
+		return;
+	}
+	p->spin_backoff = p->spin_backoff ? p->spin_backoff * 2 : 4;
+	if (p->spin_backoff > BACKOFF_MAX)
+		p->spin_backoff = BACKOFF_MAX;
+	p->spin_skip = p->spin_backoff;
+}
+
+static void count_rate(struct weir_engine *e, unsigned events)
+{
+	struct weir_pace *p = &e->pace;
+	uint64_t ns = e->c.now_ns - p->rate_since_ns;
+
+	p->rate_events += events;
+	if (ns < RATE_WINDOW_NS)
+		return;
+	p->rate_per_ms = (uint32_t)(p->rate_events * 1000000ull / ns);
+	p->rate_events = 0;
+	p->rate_since_ns = e->c.now_ns;
+}
+
+void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
+{
+	struct weir_pace *p = &e->pace;
+	uint64_t min_ns = e->c.opts.min_wait_us * WEIR_NS_PER_US;
+
+	w->want = 1;
+	w->min_wait_ns = 0;
+	if (!min_ns || !w->timeout_ns || e->c.opts.spin_us)
+		return;
+	if (p->rate_per_ms * min_ns / 1000000ull < 2 * BATCH_PAYS)
+		return;
+	if (p->min_wait_skip) {
+		p->min_wait_skip--;
+		return;
+	}
+	w->min_wait_ns = min_ns / 2;
+	w->want = BATCH_WANT;
+}
+
+void weir_pace_woke(struct weir_engine *e, const struct weir_wait *w, unsigned events)
+{
+	struct weir_pace *p = &e->pace;
+
+	count_rate(e, events);
+	if (!w->min_wait_ns)
+		return;
+	if (events >= BATCH_PAYS) {
+		p->min_wait_backoff = 0;
+		return;
+	}
+	p->min_wait_backoff = p->min_wait_backoff ? p->min_wait_backoff * 2 : 16;
+	if (p->min_wait_backoff > BACKOFF_MAX)
+		p->min_wait_backoff = BACKOFF_MAX;
+	p->min_wait_skip = p->min_wait_backoff;
+}

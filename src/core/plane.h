@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plane.h - what a plane implements, what it reports, and the objects both sides share.
+ *
+ *   core ── struct weir_plane_ops ──> plane     start, stop, send, wait
+ *   core <── struct weir_plane_up ─── plane     what happened
+ *
+ * A plane never calls the application and never touches queues or the ledger except through the
+ * functions named here.  fault.c stands between the two: it is a plane towards the core and the
+ * core towards the plane that it wraps.
+ */
+#ifndef WEIR_CORE_PLANE_H
+#define WEIR_CORE_PLANE_H
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <weir/engine.h>
+#include <weir/sock.h>
+
+#include "ledger.h"
+
+#ifdef WEIR_DEBUG
+#include <assert.h>
+#define weir_assert(cond) assert(cond)
+#else
+#define weir_assert(cond) ((void)0)
+#endif
+
+#define WEIR_OP_IOVS 64	  /* pieces per send request; UDP GSO takes 64 segments at most */
+#define WEIR_CHAIN_MAX 8  /* send requests in flight per stream */
+#define WEIR_NS_PER_US 1000ull
+
+struct weir_engine;
+struct weir_plane_ops;
+struct weir_plane_up;
+struct weir_tx;
+
+/**
+ * enum weir_sock_kind - what a socket is.
+ * @WEIR_STREAM: a connection, TCP or UNIX.
+ * @WEIR_LISTENER: accepts connections.
+ * @WEIR_DGRAM: UDP.
+ */
+enum weir_sock_kind { WEIR_STREAM, WEIR_LISTENER, WEIR_DGRAM };
+
+/**
+ * struct weir_txop - one send request: a run of queued writes, gathered.
+ * @next: list link of whoever has it: core while unused or in flight, plane never.
+ * @sock: the socket.
+ * @first: writes it covers, in order; the core's.
+ * @bytes: sum of their bytes.
+ * @msg: what to send: iov, peer and control data set.
+ * @iov: its pieces.
+ * @control: room for the UDP_SEGMENT message.
+ * @segment_bytes: size of the datagrams in a train; 0 without GSO.
+ * @datagrams: datagrams in it; 0 for streams.
+ * @res: result, kept until its turn.
+ * @done: @res is valid.
+ * @plane_word: the plane's own; 0 when given to send().
+ */
+struct weir_txop {
+	struct weir_txop *next;
+	struct weir_sock *sock;
+	struct weir_tx *first;
+	size_t bytes;
+	struct msghdr msg;
+	struct iovec iov[WEIR_OP_IOVS];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
+	uint32_t segment_bytes;
+	uint32_t datagrams;
+	int32_t res;
+	bool done;
+	uint64_t plane_word;
+};
+
+/**
+ * struct weir_lowat - the adaptive receive low-water mark of one stream (lowat.c).
+ * @prev: list of sockets with a raised mark.
+ * @next: the same.
+ * @window_start_ns: begin of the window in which bytes are counted; 0 for none.
+ * @window_bytes: bytes in it.
+ * @last_rx_ns: last arrival.
+ * @raised: mark in bytes, 0 when it is at 1.
+ * @penalty: windows that must be saturated before the mark is raised again.
+ * @streak: saturated windows in a row.
+ */
+struct weir_lowat {
+	struct weir_sock *prev, *next;
+	uint64_t window_start_ns;
+	uint64_t last_rx_ns;
+	uint32_t window_bytes;
+	uint32_t raised;
+	uint8_t penalty;
+	uint8_t streak;
+};
+
+/**
+ * struct weir_sock - a socket.
+ * @engine: its engine.
+ * @plane: the plane its bytes move by (possibly wrapped by the fault plane).
+ * @fd: descriptor, -1 once closed.
+ * @kind: stream, listener or datagram.
+ * @family: address family.
+ * @flags: WEIR_SOCK_* of its options.
+ * @plane_refs: the plane's count of requests in flight.
+ * @plane_slot: the plane's: registered file slot, -1 for none.
+ * @plane_bits: the plane's own flags.
+ * @plane_next: the plane's own list link.
+ * @tx_head: queued writes that no request covers.
+ * @ops_head: requests in flight, in order.
+ *
+ * The bit fields say where it is in its life; see sock.c.
+ */
+struct weir_sock {
+	struct weir_engine *engine;
+	const struct weir_plane_ops *plane;
+	int fd;
+	uint8_t kind;
+	uint8_t family;
+	uint16_t flags;
+
+	uint32_t plane_refs;
+	int plane_slot;
+	uint32_t plane_bits;
+	struct weir_sock *plane_next;
+
+	bool paused : 1;	/* the application wants no data */
+	bool connecting : 1;	/* connect in flight */
+	bool rx_armed : 1;	/* the plane receives (or accepts) */
+	bool rx_ended : 1;	/* end of stream or error was seen */
+	bool rx_starved : 1;	/* on the engine's list of sockets that wait for a buffer */
+	bool rx_stopping : 1;	/* recv_stop given, recv_end not seen */
+	bool tx_broken : 1;	/* nothing can be sent any more */
+	bool tx_blocked : 1;	/* wait for up->writable() before the next request */
+	bool tx_retry : 1;	/* on the engine's list of sockets to be tried again soon */
+	bool tx_refused : 1;	/* -ENOBUFS was returned: tell when there is room */
+	bool tx_dirty : 1;	/* on the engine's list of sockets with something to flush */
+	bool shut_wanted : 1;	/* end of stream after the queue */
+	bool shut_done : 1;
+	bool finishing : 1;	/* close after the queue */
+	bool closing : 1;	/* closed by the application; plane detaching */
+	bool detached : 1;	/* the plane has let go */
+	bool closed : 1;	/* CLOSED event queued */
+	bool is_tcp : 1;
+	bool no_gso : 1;	/* the kernel refused UDP_SEGMENT here */
+	bool connected_peer : 1; /* datagram socket with a peer */
+
+	const struct weir_sock_ops *ops;
+	void *user;
+	struct weir_sock *all_prev, *all_next;
+	struct weir_sock *dirty_next;
+	struct weir_sock *starved_next;
+	struct weir_sock *retry_next;
+
+	struct weir_tx *tx_head, **tx_tail;
+	struct weir_tx *left_head, **left_tail; /* rest of requests that sent less than asked */
+	struct weir_txop *ops_head, **ops_tail;
+	uint32_t ops_count;
+	int32_t tx_error;		/* why tx_broken */
+	uint32_t tx_count;
+	uint32_t tx_max;
+	uint64_t tx_bytes_queued;
+
+	struct weir_addr *connect_to;	/* while connecting */
+	struct weir_timer *linger;	/* while finishing */
+	struct weir_lowat lowat;
+	struct {
+		uint64_t rx_bytes, rx_datagrams, rx_completions;
+		uint64_t tx_bytes, tx_datagrams, tx_requests, tx_partial;
+	} stats;
+	void *fault_data; /* private to fault.c */
+	char name[24];
+};
+
+/**
+ * struct weir_rx - one piece that arrived.
+ * @pool: where it lies.
+ * @buffer: which buffer of the pool.
+ * @offset: first byte from the start of the buffer.
+ * @len: bytes; 0 only for an empty datagram.
+ * @last: the kernel is done with the buffer.
+ * @flags: WEIR_SLICE_TRUNCATED.
+ * @segment_bytes: size of the datagrams in a GRO train, else 0.
+ * @peer: sender of a datagram, inside the buffer; else NULL.
+ */
+struct weir_rx {
+	struct weir_pool *pool;
+	uint32_t buffer;
+	uint32_t offset;
+	uint32_t len;
+	bool last;
+	uint32_t flags;
+	uint32_t segment_bytes;
+	const struct sockaddr *peer;
+};
+
+/**
+ * struct weir_wait - how long to wait.
+ * @timeout_ns: longest sleep; -1 for ever; 0 only looks.
+ * @min_wait_ns: batch completions for up to this long; 0 returns at the first one.
+ * @want: completions that end the batching early (with @min_wait_ns).
+ */
+struct weir_wait {
+	int64_t timeout_ns;
+	uint64_t min_wait_ns;
+	uint32_t want;
+};
+
+/**
+ * struct weir_plane_ops - a plane, as the core sees it.
+ *
+ * Every function runs on the engine's thread.  Reports (struct weir_plane_up) are legal from
+ * inside poll(), wait() and flush() only; they go through
+ * e->up (so that fault.c can stand in between).
+ *
+ * @name: as WEIR_PLANE takes it.
+ * @id: as the API knows it.
+ * @open: make ring or epoll set, store it in e->plane_data; must undo everything on failure.
+ * @close: free it; every socket is detached already.  NULL plane_data is legal.
+ * @fd: descriptor that is readable when poll() has something to do (timers not included).
+ * @poll: give queued requests to the kernel, take what is there, do not sleep.  Returns number
+ *	of reports made, or -errno.  Called in a loop when spinning.  Stops early when
+ *	weir_core_room() says so.
+ * @wait: the same, sleeping as told by struct weir_wait if nothing is there.
+ * @flush: give queued requests to the kernel now; may report what ended at once.
+ * @attach: a socket with its fd set begins its life on this plane.  On failure nothing is kept.
+ * @detach: cancel all requests; up->detached() follows, once, from poll() or wait(), after the
+ *	last report of the socket, also if nothing was in flight.  The plane closes s->fd then.
+ * @connect: start connecting; the address stays valid until up->connected().
+ * @recv_start: receive (listener: accept) until recv_stop() or up->recv_end().
+ * @recv_stop: stop; up->recv_end(s, -ECANCELED) follows, unless another recv_end comes first.
+ *	Data that was on its way may still be reported before it.
+ * @send: start @n requests of one socket, linked through op->next.  Streams: they are sent in
+ *	order; if one sends less than asked or fails, all behind it send nothing and are reported
+ *	with -ECANCELED.  Each has exactly one up->sent(), in any order.  0 is reported only for
+ *	requests of no bytes.  -EAGAIN: no room; up->writable() follows later.
+ * @shutdown: send end of stream now (the queue is empty); returns 0 or -errno.
+ */
+struct weir_plane_ops {
+	const char *name;
+	enum weir_plane id;
+	int (*open)(struct weir_engine *e, struct weir_error *reterr);
+	void (*close)(struct weir_engine *e);
+	int (*fd)(struct weir_engine *e);
+	int (*poll)(struct weir_engine *e);
+	int (*wait)(struct weir_engine *e, const struct weir_wait *w);
+	int (*flush)(struct weir_engine *e);
+	int (*attach)(struct weir_sock *s, struct weir_error *reterr);
+	void (*detach)(struct weir_sock *s);
+	int (*connect)(struct weir_sock *s, const struct weir_addr *to);
+	int (*recv_start)(struct weir_sock *s);
+	void (*recv_stop)(struct weir_sock *s);
+	void (*send)(struct weir_sock *s, struct weir_txop *ops, unsigned n);
+	int (*shutdown)(struct weir_sock *s);
+};
+
+/**
+ * struct weir_plane_up - what a plane reports.
+ * @accepted: a listener accepted @fd, which is the core's from now on.
+ * @connected: connect ended, 0 or -errno.
+ * @received: a piece arrived; the core has counted it in the ledger when the call returns.
+ * @recv_end: receiving ended and is not armed any more: 0 end of stream; -EAGAIN for no reason
+ *	that matters (arm again); -ENOBUFS no buffer (arm again when there is one); -ECANCELED
+ *	after recv_stop() or detach(); other -errno broken (listener: accept failed).
+ * @sent: a send request ended: bytes or -errno.
+ * @writable: after -EAGAIN: sending may go on.
+ * @detached: the plane has let go of the socket and closed its fd.
+ */
+struct weir_plane_up {
+	void (*accepted)(struct weir_sock *s, int fd);
+	void (*connected)(struct weir_sock *s, int res);
+	void (*received)(struct weir_sock *s, const struct weir_rx *rx);
+	void (*recv_end)(struct weir_sock *s, int res);
+	void (*sent)(struct weir_txop *op, int res);
+	void (*writable)(struct weir_sock *s);
+	void (*detached)(struct weir_sock *s);
+};
+
+/**
+ * struct weir_core - the part of an engine that planes see; first member of struct weir_engine.
+ * @ops: the engine's plane (possibly the fault plane around it).
+ * @up: where the plane reports to.
+ * @plane_data: the plane's own.
+ * @fault_data: fault.c's own.
+ * @opts: options with defaults and environment filled in.
+ * @without: WEIR_WITHOUT_*, from options and environment.
+ * @now_ns: CLOCK_MONOTONIC of the present batch.
+ * @stream_pool: buffers that streams are received into; made by weir_core_stream_pool().
+ * @dgram_pool: buffers that datagrams are received into; made by weir_core_dgram_pool().
+ * @wake_fd: eventfd that must end a sleep when it becomes readable; the plane watches it and
+ *	the core reads it.
+ * @stats: counters; planes count waits, sleeps and syscalls.
+ * @parts: text for weir_engine_why(): which parts of the plane are in use; the plane fills it.
+ */
+struct weir_core {
+	const struct weir_plane_ops *ops;
+	const struct weir_plane_up *up;
+	void *plane_data;
+	void *fault_data;
+	struct weir_engine_opts opts;
+	uint32_t without;
+	uint64_t now_ns;
+	struct weir_pool *stream_pool;
+	struct weir_pool *dgram_pool;
+	int wake_fd;
+	struct weir_engine_stats stats;
+	char parts[224];
+};
+
+/** weir_core_of() - the part of an engine that planes see. */
+static inline struct weir_core *weir_core_of(struct weir_engine *e)
+{
+	return (struct weir_core *)e;
+}
+
+/* Bytes before the payload in a datagram buffer: io_uring_recvmsg_out, name, control. */
+#define WEIR_DGRAM_NAME_BYTES 32
+#define WEIR_DGRAM_CONTROL_BYTES 64
+#define WEIR_DGRAM_HEAD_BYTES (16 + WEIR_DGRAM_NAME_BYTES + WEIR_DGRAM_CONTROL_BYTES)
+#define WEIR_DGRAM_BUF_BYTES (68u << 10)
+
+/**
+ * weir_core_stream_pool() - the stream pool, made at the first call.
+ * @e: the engine.
+ * @buf_bytes: buffer size where the options name none.
+ * @ret: receives the pool.
+ *
+ * Return: 0 or -errno.
+ */
+int weir_core_stream_pool(struct weir_engine *e, uint32_t buf_bytes, struct weir_pool **ret);
+
+/** weir_core_dgram_pool() - the datagram pool, made at the first call; 0 or -errno. */
+int weir_core_dgram_pool(struct weir_engine *e, struct weir_pool **ret);
+
+/** weir_core_room() - may the plane report another receive of up to @pieces pieces now? */
+bool weir_core_room(const struct weir_engine *e, unsigned pieces);
+
+/** weir_core_reports() - reports since the engine was opened, to count those of one call. */
+uint64_t weir_core_reports(const struct weir_engine *e);
+
+/** weir_planes() - all planes there are, best first, NULL-terminated (src/plane/planes.c). */
+const struct weir_plane_ops *const *weir_planes(void);
+
+/**
+ * weir_fault_wrap() - put the fault plane around a plane (src/plane/fault.c).
+ * @e: engine whose ops and up are set; both are replaced.
+ * @spec: what to inject, as weir_engine_opts.fault.
+ * @reterr: error record or NULL.
+ *
+ * Called before ops->open(); the wrapper's open() calls the wrapped one.  Its close() frees it.
+ *
+ * Return: 0, -EINVAL for a bad specification, -ENOMEM.
+ */
+int weir_fault_wrap(struct weir_engine *e, const char *spec, struct weir_error *reterr);
+
+#endif

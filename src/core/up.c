@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+/*
+ * up.c - what planes report, turned into state and events.
+ *
+ * Theory: one function per report of struct weir_plane_up.  Each updates the socket and the
+ *	ledger and queues at most one event.  Nothing here calls the application; nothing here
+ *	starts requests except receiving again where a receive ended for no reason that matters.
+ * Invariants: 1. reports of a closing socket change the ledger and nothing else.  2. ENDED is
+ *	queued once per socket.
+ * Ownership: accepted descriptors are the socket's that is made for them, or closed.
+ * Threads: the engine's, from inside the plane's poll() and wait().
+ * Errors: a failed accept is retried after WEIR_RETRY_NS where waiting helps (EMFILE, ENFILE,
+ *	ENOBUFS, ENOMEM); the application sees ERROR.
+ * Sources: accept(2), errors that a new connection already has.
+ * Tests: tests/contract/
+ */
+#include <unistd.h>
+
+#include "core.h"
+
+static void up_accepted(struct weir_sock *listener, int fd)
+{
+	struct weir_engine *e = listener->engine;
+	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max };
+	struct weir_sock *s;
+
+	if (listener->closing) {
+		close(fd);
+		return;
+	}
+	s = weir_sock_new(e, fd, WEIR_STREAM, listener->family, &o);
+	if (!s) {
+		close(fd);
+		weir_event_push(e, WEIR_EVENT_ERROR, listener, -ENOMEM);
+		return;
+	}
+	s->ops = listener->ops;
+	s->user = listener->user;
+	if (e->c.ops->attach(s, NULL)) {
+		s->fd = -1;
+		close(fd);
+		weir_sock_free(s);
+		weir_event_push(e, WEIR_EVENT_ERROR, listener, -ENOMEM);
+		return;
+	}
+	weir_event_push(e, WEIR_EVENT_ACCEPTED, listener, 0)->accepted = s;
+	weir_sock_want_rx(s);
+}
+
+static void up_connected(struct weir_sock *s, int res)
+{
+	s->connecting = false;
+	if (s->closing)
+		return;
+	weir_event_push(s->engine, WEIR_EVENT_CONNECTED, s, res);
+	if (res) {
+		s->tx_broken = true;
+		s->tx_error = res;
+		s->rx_ended = true;
+		weir_txq_cancel_all(s, res);
+		return;
+	}
+	weir_sock_want_rx(s);
+	weir_txq_dirty(s);
+}
+
+static uint32_t datagrams_in(const struct weir_rx *rx)
+{
+	if (!rx->segment_bytes || rx->len <= rx->segment_bytes)
+		return 1;
+	return (rx->len + rx->segment_bytes - 1) / rx->segment_bytes;
+}
+
+static void up_received(struct weir_sock *s, const struct weir_rx *rx)
+{
+	struct weir_engine *e = s->engine;
+	struct weir_engine_stats *es = &e->c.stats;
+
+	weir_pool_deliver(rx->pool, rx->buffer);
+	if (rx->last)
+		weir_pool_kernel_done(rx->pool, rx->buffer);
+	if (s->closing || s->finishing) {
+		weir_pool_return(rx->pool, rx->buffer);
+		return;
+	}
+	s->stats.rx_bytes += rx->len;
+	s->stats.rx_completions++;
+	es->rx_bytes += rx->len;
+	/* Every host plane copies in the kernel. */
+	es->rx_copied_bytes += rx->len;
+	if (s->kind == WEIR_DGRAM) {
+		s->stats.rx_datagrams += datagrams_in(rx);
+		es->rx_datagrams += datagrams_in(rx);
+	} else {
+		weir_lowat_received(s, rx->len);
+	}
+	weir_event_received(s, rx);
+}
+
+static void accept_failed(struct weir_sock *s, int res)
+{
+	bool later = res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
+
+	if (later || (res != -ECONNABORTED && res != -EPROTO && res != -EPERM))
+		weir_event_push(s->engine, WEIR_EVENT_ERROR, s, res);
+	if (res == -EINVAL || res == -EBADF || res == -EOPNOTSUPP) {
+		s->rx_ended = true;
+		return;
+	}
+	if (later)
+		weir_sock_retry_later(s);
+	else
+		weir_sock_want_rx(s);
+}
+
+static void stream_end(struct weir_sock *s, int res)
+{
+	s->rx_ended = true;
+	weir_lowat_drop(s);
+	if (s->tx_broken && (res == 0 || res == -ENOTCONN))
+		res = s->tx_error;
+	if (res < 0) {
+		s->tx_broken = true;
+		s->tx_error = s->tx_error ? s->tx_error : res;
+	}
+	if (!s->finishing)
+		weir_event_push(s->engine, WEIR_EVENT_ENDED, s, res);
+	weir_txq_dirty(s);
+}
+
+static void up_recv_end(struct weir_sock *s, int res)
+{
+	s->rx_armed = false;
+	s->rx_stopping = false;
+	if (s->closing || s->rx_ended)
+		return;
+	switch (res) {
+	case -EAGAIN:
+	case -EINTR:
+	case -ECANCELED:
+		weir_sock_want_rx(s);
+		return;
+	case -ENOBUFS:
+	case -ENOMEM:
+		if (s->kind != WEIR_LISTENER) {
+			weir_sock_starve(s);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	if (s->kind == WEIR_LISTENER) {
+		accept_failed(s, res);
+	} else if (s->kind == WEIR_DGRAM) {
+		if (res)
+			weir_event_push(s->engine, WEIR_EVENT_ERROR, s, res);
+		weir_sock_want_rx(s);
+	} else {
+		stream_end(s, res);
+	}
+}
+
+static void up_sent(struct weir_txop *op, int res)
+{
+	weir_txq_complete(op, res);
+}
+
+static void up_writable(struct weir_sock *s)
+{
+	s->tx_blocked = false;
+	if (!s->closing)
+		weir_txq_dirty(s);
+}
+
+static void up_detached(struct weir_sock *s)
+{
+	s->detached = true;
+	weir_sock_finish_closed(s);
+}
+
+const struct weir_plane_up weir_core_up = {
+	.accepted = up_accepted,
+	.connected = up_connected,
+	.received = up_received,
+	.recv_end = up_recv_end,
+	.sent = up_sent,
+	.writable = up_writable,
+	.detached = up_detached,
+};

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * direct.h - socket I/O by plain system calls: the epoll plane, and the uring plane's fallbacks.
+ */
+#ifndef WEIR_PLANE_DIRECT_H
+#define WEIR_PLANE_DIRECT_H
+
+#include "../core/plane.h"
+
+/**
+ * struct weir_direct - the buffer that streams are read into.
+ * @pool: stream pool; NULL before the first read.
+ * @buffer: buffer being filled, -1 for none.
+ * @read_bytes: longest read.
+ */
+struct weir_direct {
+	struct weir_pool *pool;
+	int buffer;
+	uint32_t read_bytes;
+};
+
+/** weir_direct_init() - begin with no buffer. */
+void weir_direct_init(struct weir_direct *d, uint32_t read_bytes);
+
+/** weir_direct_fini() - let go of the buffer; it goes back to the pool. */
+void weir_direct_fini(struct weir_direct *d);
+
+/**
+ * weir_direct_recv() - read once from a stream that is said to be readable; reports up.
+ * @d: buffer state.
+ * @s: stream socket.
+ *
+ * Return: bytes reported; 0 where up->recv_end() was called; -EAGAIN where there was nothing.
+ */
+int weir_direct_recv(struct weir_direct *d, struct weir_sock *s);
+
+/**
+ * weir_direct_recvmsgs() - read some datagrams; reports up.
+ * @s: datagram socket.
+ *
+ * Return: as weir_direct_recv(), but the number of buffers filled.
+ */
+int weir_direct_recvmsgs(struct weir_sock *s);
+
+/** weir_direct_accept() - accept some connections; as weir_direct_recv(). */
+int weir_direct_accept(struct weir_sock *s);
+
+/** weir_direct_send() - one send request by sendmsg(2), never blocking: bytes or -errno. */
+int weir_direct_send(struct weir_txop *op);
+
+/** weir_dgram_control() - GRO segment size out of received control data; 0 for none. */
+uint32_t weir_dgram_control(struct msghdr *msg);
+
+#endif

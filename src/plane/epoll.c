@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: MIT
+/*
+ * epoll.c - the epoll plane: readiness and plain system calls; no io_uring at all.
+ *
+ * Theory: one level-triggered epoll set.  A socket is in it with what it waits for: EPOLLIN while
+ *	it receives, EPOLLOUT while a send found no room or a connect is under way.  A readable
+ *	socket is read once per round; what is left makes it readable again in the next round,
+ *	which is fair to the others and costs no read that finds nothing.  Sends are tried when
+ *	they are given; their results are queued and reported from poll() and wait().
+ *
+ *	  send() -> sendmsg -> whole: done | short, EAGAIN: done, EPOLLOUT -> up->writable()
+ *
+ * Invariants: 1. the set's interest equals plane_bits & INTEREST.  2. every request is reported
+ *	exactly once: plane_word marks those that were.
+ * Ownership: the plane closes the socket's descriptor in detach().
+ * Threads: the engine's.
+ * Errors: a full set (ENOSPC, ENOMEM) fails attach().
+ * Sources: epoll(7), epoll_ctl(2), connect(2) (EINPROGRESS and SO_ERROR).
+ * Tests: tests/contract/ with WEIR_PLANE=epoll
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "../core/plane.h"
+#include "../util/util.h"
+#include "direct.h"
+
+#define INTEREST (EPOLLIN | EPOLLOUT)
+#define IN_SET (1u << 16)  /* the descriptor is in the epoll set */
+#define PENDING (1u << 17) /* on the list of sockets with something to report */
+#define STOPPED (1u << 18) /* recv_end(-ECANCELED) is to be reported */
+#define DETACH (1u << 19)  /* detached() is to be reported */
+#define ARMED (1u << 20)   /* receiving: recv_start() without recv_stop() or recv_end() */
+#define CONNECT (1u << 21) /* connect under way */
+#define OP_GIVEN 1	   /* plane_word: given to the plane */
+#define OP_DONE 2	   /* plane_word: reported */
+#define ROUND_MAX 128
+#define READ_BYTES (128u << 10)
+
+/**
+ * struct epoll_plane - the plane of one engine.
+ * @epfd: the set.
+ * @direct: buffer that streams are read into.
+ * @pending: sockets with something to report, linked by plane_next.
+ * @ready: result of the last epoll_wait(), ready_at..ready_count not handled yet.
+ */
+struct epoll_plane {
+	int epfd;
+	struct weir_direct direct;
+	struct weir_sock *pending, **pending_tail;
+	struct epoll_event ready[ROUND_MAX];
+	int ready_at, ready_count;
+};
+
+static struct epoll_plane *plane_of(struct weir_engine *e)
+{
+	return weir_core_of(e)->plane_data;
+}
+
+static void plane_close(struct weir_engine *e)
+{
+	struct epoll_plane *p = plane_of(e);
+
+	if (!p)
+		return;
+	weir_direct_fini(&p->direct);
+	if (p->epfd >= 0)
+		close(p->epfd);
+	free(p);
+	weir_core_of(e)->plane_data = NULL;
+}
+
+static int plane_open(struct weir_engine *e, struct weir_error *reterr)
+{
+	struct weir_core *c = weir_core_of(e);
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_plane *p = calloc(1, sizeof(*p));
+	int code;
+
+	if (!p)
+		return weir_error_set(reterr, -ENOMEM, "epoll plane", NULL, NULL);
+	c->plane_data = p;
+	p->pending_tail = &p->pending;
+	weir_direct_init(&p->direct, READ_BYTES);
+	p->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epfd < 0 || epoll_ctl(p->epfd, EPOLL_CTL_ADD, c->wake_fd, &ev)) {
+		code = -errno;
+		plane_close(e);
+		return weir_error_set(reterr, code, "epoll_create1", NULL, "raise ulimit -n");
+	}
+	snprintf(c->parts, sizeof(c->parts), "level-triggered, reads of %u KiB",
+		 READ_BYTES >> 10);
+	return 0;
+}
+
+static int plane_fd(struct weir_engine *e)
+{
+	return plane_of(e)->epfd;
+}
+
+static void interest(struct weir_sock *s, uint32_t set, uint32_t clear)
+{
+	uint32_t now = ((s->plane_bits & INTEREST) | set) & ~clear;
+	struct epoll_event ev = { .events = now, .data.ptr = s };
+	struct epoll_plane *p = plane_of(s->engine);
+
+	if (now == (s->plane_bits & INTEREST))
+		return;
+	s->plane_bits = (s->plane_bits & ~(uint32_t)INTEREST) | now;
+	weir_core_of(s->engine)->stats.syscalls++;
+	/* handle() takes a dead descriptor that nobody waits for out of the set. */
+	if (!epoll_ctl(p->epfd, s->plane_bits & IN_SET ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev))
+		s->plane_bits |= IN_SET;
+}
+
+static void pend(struct weir_sock *s, uint32_t bits)
+{
+	struct epoll_plane *p = plane_of(s->engine);
+
+	s->plane_bits |= bits;
+	if (s->plane_bits & PENDING)
+		return;
+	s->plane_bits |= PENDING;
+	s->plane_next = NULL;
+	*p->pending_tail = s;
+	p->pending_tail = &s->plane_next;
+}
+
+static int attach(struct weir_sock *s, struct weir_error *reterr)
+{
+	struct epoll_event ev = { .events = 0, .data.ptr = s };
+	int flags;
+
+	/* A listener that blocks would stop the engine when its client has gone. */
+	if (s->kind == WEIR_LISTENER) {
+		flags = fcntl(s->fd, F_GETFL);
+		if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK))
+			return weir_error_set(reterr, -errno, "fcntl", NULL, NULL);
+	}
+	weir_core_of(s->engine)->stats.syscalls++;
+	if (epoll_ctl(plane_of(s->engine)->epfd, EPOLL_CTL_ADD, s->fd, &ev))
+		return weir_error_set(reterr, -errno, "epoll_ctl", NULL,
+				      "raise fs.epoll.max_user_watches");
+	s->plane_bits = IN_SET;
+	return 0;
+}
+
+static void detach(struct weir_sock *s)
+{
+	struct epoll_plane *p = plane_of(s->engine);
+
+	for (int i = p->ready_at; i < p->ready_count; i++)
+		if (p->ready[i].data.ptr == s)
+			p->ready[i].events = 0;
+	if (s->plane_bits & IN_SET)
+		(void)epoll_ctl(p->epfd, EPOLL_CTL_DEL, s->fd, NULL);
+	s->plane_bits &= ~(IN_SET | INTEREST);
+	pend(s, DETACH);
+}
+
+static int start_connect(struct weir_sock *s, const struct weir_addr *to)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+
+	if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
+	if (connect(s->fd, &to->sa, to->len) && errno != EINPROGRESS)
+		return -errno;
+	s->plane_bits |= CONNECT;
+	/* Also when it succeeded at once: the report comes from the next round. */
+	interest(s, EPOLLOUT, 0);
+	return 0;
+}
+
+static int recv_start(struct weir_sock *s)
+{
+	s->plane_bits &= ~STOPPED;
+	s->plane_bits |= ARMED;
+	interest(s, EPOLLIN, 0);
+	return 0;
+}
+
+static void recv_stop(struct weir_sock *s)
+{
+	interest(s, 0, EPOLLIN);
+	s->plane_bits &= ~ARMED;
+	pend(s, STOPPED);
+}
+
+static void plane_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
+{
+	for (; n; n--, ops = ops->next)
+		ops->plane_word = OP_GIVEN;
+	/* They are on s->ops_head, too: sent, and reported, by the next poll(). */
+	pend(s, 0);
+}
+
+static int plane_shutdown(struct weir_sock *s)
+{
+	return shutdown(s->fd, SHUT_WR) ? -errno : 0;
+}
+
+/* The first request that was not reported yet. */
+static struct weir_txop *next_op(struct weir_sock *s)
+{
+	struct weir_txop *op = s->ops_head;
+
+	while (op && op->plane_word != OP_GIVEN)
+		op = op->next;
+	return op;
+}
+
+static void op_report(struct weir_txop *op, int res)
+{
+	op->plane_word = OP_DONE;
+	weir_core_of(op->sock->engine)->up->sent(op, res);
+}
+
+static void cancel_ops(struct weir_sock *s)
+{
+	struct weir_txop *op;
+
+	while ((op = next_op(s)))
+		op_report(op, -ECANCELED);
+}
+
+static void send_ops(struct weir_sock *s)
+{
+	struct weir_txop *op;
+	int r;
+
+	while ((op = next_op(s))) {
+		size_t asked = op->bytes;
+
+		r = weir_direct_send(op);
+		if (r == -EAGAIN || (r >= 0 && (size_t)r < asked && s->kind == WEIR_STREAM))
+			interest(s, EPOLLOUT, 0);
+		op_report(op, r);
+		if (s->kind == WEIR_DGRAM && r != -EAGAIN)
+			continue;
+		if (r < 0 || (size_t)r < asked) {
+			cancel_ops(s);
+			return;
+		}
+	}
+}
+
+static void run_pending(struct weir_engine *e)
+{
+	struct epoll_plane *p = plane_of(e);
+	const struct weir_plane_up *up = weir_core_of(e)->up;
+	struct weir_sock *s = p->pending, *next;
+
+	p->pending = NULL;
+	p->pending_tail = &p->pending;
+	for (; s; s = next) {
+		next = s->plane_next;
+		s->plane_bits &= ~PENDING;
+		if (s->plane_bits & DETACH) {
+			cancel_ops(s);
+			close(s->fd);
+			s->fd = -1;
+			up->detached(s);
+			continue;
+		}
+		send_ops(s);
+		if (s->plane_bits & STOPPED) {
+			s->plane_bits &= ~STOPPED;
+			up->recv_end(s, -ECANCELED);
+		}
+	}
+}
+
+static void connect_done(struct weir_sock *s)
+{
+	socklen_t len = sizeof(int);
+	int code = 0;
+
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &code, &len))
+		code = errno;
+	s->plane_bits &= ~CONNECT;
+	interest(s, 0, EPOLLOUT);
+	weir_core_of(s->engine)->up->connected(s, -code);
+}
+
+static void readable(struct weir_sock *s)
+{
+	struct weir_engine *e = s->engine;
+	int r;
+
+	/* Inside recv_end() the core may start again: ARMED must be off before. */
+	s->plane_bits &= ~ARMED;
+	if (s->kind == WEIR_LISTENER)
+		r = weir_direct_accept(s);
+	else if (s->kind == WEIR_DGRAM)
+		r = weir_direct_recvmsgs(s);
+	else
+		r = weir_direct_recv(&plane_of(e)->direct, s);
+	if (r)
+		s->plane_bits |= ARMED;
+	if (!(s->plane_bits & ARMED))
+		interest(s, 0, EPOLLIN);
+}
+
+static void handle(struct weir_sock *s, uint32_t events)
+{
+	if (s->plane_bits & CONNECT) {
+		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+			connect_done(s);
+		return;
+	}
+	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) && (s->plane_bits & EPOLLOUT)) {
+		interest(s, 0, EPOLLOUT);
+		weir_core_of(s->engine)->up->writable(s);
+	}
+	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && (s->plane_bits & EPOLLIN))
+		readable(s);
+	else if ((events & (EPOLLERR | EPOLLHUP)) && !(s->plane_bits & INTEREST) &&
+		 (s->plane_bits & IN_SET)) {
+		/* Nobody waits for it, but the set would report it for ever. */
+		(void)epoll_ctl(plane_of(s->engine)->epfd, EPOLL_CTL_DEL, s->fd, NULL);
+		s->plane_bits &= ~IN_SET;
+	}
+}
+
+static int round_trip(struct weir_engine *e, int64_t timeout_ns)
+{
+	struct epoll_plane *p = plane_of(e);
+	struct weir_core *c = weir_core_of(e);
+	uint64_t before = weir_core_reports(e);
+	struct timespec ts;
+	int n;
+
+	run_pending(e);
+	if (weir_core_reports(e) != before || p->pending)
+		timeout_ns = 0;
+	if (p->ready_at == p->ready_count) {
+		ts.tv_sec = timeout_ns / 1000000000;
+		ts.tv_nsec = timeout_ns % 1000000000;
+		c->stats.waits++;
+		c->stats.syscalls++;
+		c->stats.sleeps += timeout_ns != 0;
+		n = epoll_pwait2(p->epfd, p->ready, ROUND_MAX, timeout_ns < 0 ? NULL : &ts, NULL);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		p->ready_at = 0;
+		p->ready_count = n > 0 ? n : 0;
+		c->now_ns = weir_clock_ns();
+	}
+	while (p->ready_at < p->ready_count && weir_core_room(e, 16)) {
+		struct epoll_event *ev = &p->ready[p->ready_at++];
+
+		if (ev->data.ptr && ev->events)
+			handle(ev->data.ptr, ev->events);
+	}
+	run_pending(e);
+	return (int)(weir_core_reports(e) - before);
+}
+
+static int plane_poll(struct weir_engine *e)
+{
+	return round_trip(e, 0);
+}
+
+static int plane_wait(struct weir_engine *e, const struct weir_wait *w)
+{
+	return round_trip(e, w->timeout_ns);
+}
+
+static int plane_flush(struct weir_engine *e)
+{
+	run_pending(e);
+	return 0;
+}
+
+const struct weir_plane_ops weir_plane_epoll = {
+	.name = "epoll",
+	.id = WEIR_PLANE_EPOLL,
+	.open = plane_open,
+	.close = plane_close,
+	.fd = plane_fd,
+	.poll = plane_poll,
+	.wait = plane_wait,
+	.flush = plane_flush,
+	.attach = attach,
+	.detach = detach,
+	.connect = start_connect,
+	.recv_start = recv_start,
+	.recv_stop = recv_stop,
+	.send = plane_send,
+	.shutdown = plane_shutdown,
+};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uring.h - the inside of the uring plane, shared by uring*.c.
+ */
+#ifndef WEIR_PLANE_URING_H
+#define WEIR_PLANE_URING_H
+
+#include "../core/plane.h"
+#include "../ring/ring.h"
+#include "direct.h"
+
+/* Kinds of requests: the low three bits of user_data; the rest is a pointer. */
+enum {
+	UD_RECV = 0,	/* sock */
+	UD_ACCEPT = 1,	/* sock */
+	UD_CONNECT = 2, /* sock */
+	UD_SEND = 3,	/* txop */
+	UD_CANCEL = 4,	/* sock */
+	UD_POLLOUT = 5, /* sock */
+	UD_POLLIN = 6,	/* sock: poll, then read directly */
+	UD_MISC = 7,	/* none: the eventfd */
+};
+
+#define UD_KIND 7ull
+
+/* plane_bits */
+#define UR_DETACH (1u << 0)  /* report detached when plane_refs is 0 */
+#define UR_PENDING (1u << 1) /* on the list of sockets to look after */
+#define UR_STOPPED (1u << 2) /* report recv_end(-ECANCELED) */
+#define UR_POLLOUT (1u << 3) /* a poll for room is in flight */
+#define UR_POLLIN (1u << 4)  /* the receive in flight is a poll */
+#define UR_UNSENT (1u << 5)  /* has requests that found no submission entry */
+
+#define GROUP_STREAM 0
+#define GROUP_DGRAM 1
+#define FILES_MAX 16384
+#define BUNDLE_PIECES 64
+
+/**
+ * struct uring_plane - the plane of one engine.
+ * @ring: the io_uring.
+ * @stream: provided buffers for streams; ring NULL before first use.
+ * @dgram: provided buffers for datagrams.
+ * @stream_pool: what @stream is filled from.
+ * @dgram_pool: what @dgram is filled from.
+ * @dgram_hdr: sizes of name and control data for multishot recvmsg.
+ * @direct: for sockets that are polled and then read.
+ * @without: WEIR_WITHOUT_*: asked for, or found to be missing in the kernel.
+ * @slots: free slots of the registered file table, a stack.
+ * @slot_count: entries in @slots.
+ * @pending: sockets to look after, linked by plane_next.
+ * @wake_armed: the eventfd is watched.
+ */
+struct uring_plane {
+	struct weir_ring ring;
+	struct weir_bufring stream;
+	struct weir_bufring dgram;
+	struct weir_pool *stream_pool;
+	struct weir_pool *dgram_pool;
+	struct msghdr dgram_hdr;
+	struct weir_direct direct;
+	uint32_t without;
+	uint16_t *slots;
+	uint32_t slot_count;
+	struct weir_sock *pending, **pending_tail;
+	bool wake_armed;
+};
+
+static inline struct uring_plane *uring_of(struct weir_engine *e)
+{
+	return weir_core_of(e)->plane_data;
+}
+
+static inline uint64_t ud(const void *ptr, unsigned kind)
+{
+	return (uint64_t)(uintptr_t)ptr | kind;
+}
+
+/* uring.c */
+struct io_uring_sqe *uring_sqe(struct weir_engine *e);
+void uring_pend(struct weir_sock *s, uint32_t bits);
+void uring_target(const struct weir_sock *s, struct io_uring_sqe *sqe);
+void uring_cancel(struct weir_sock *s, uint64_t user_data);
+
+/* uring_rx.c */
+int uring_rx_start(struct weir_sock *s);
+void uring_rx_stop(struct weir_sock *s);
+void uring_rx_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe);
+void uring_rx_pollin(struct weir_sock *s, int res);
+void uring_rx_refill(struct weir_engine *e);
+void uring_rx_accept(struct weir_sock *s, const struct io_uring_cqe *cqe);
+bool uring_rx_incremental(struct weir_engine *e);
+void uring_rx_close(struct weir_engine *e);
+
+/* uring_tx.c */
+void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n);
+void uring_tx_cqe(struct weir_txop *op, int res);
+void uring_tx_cancel(struct weir_sock *s);
+void uring_tx_unsent(struct weir_sock *s);
+
+/* uring_probe.c */
+int uring_probe(struct weir_engine *e, struct weir_error *reterr);
+
+#endif

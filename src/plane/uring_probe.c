@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * uring_probe.c - what this kernel's io_uring can do, found by asking and by trying.
+ *
+ * Theory: opcodes are asked for by IORING_REGISTER_PROBE, bundles and min-wait by feature bits,
+ *	incremental buffer rings by registering one, and the heart of the plane, a multishot
+ *	receive into a provided buffer, by doing it: one byte through a socket pair.  What is
+ *	missing is left out (plane->without); what cannot be left out refuses the plane.
+ * Invariants: 1. the trial leaves nothing behind: group and sockets are gone.
+ * Ownership: all local.
+ * Threads: the engine's.
+ * Errors: -ENOSYS names the opcode that is missing.
+ * Sources: io_uring_register(2) IORING_REGISTER_PROBE, IORING_REGISTER_PBUF_RING.
+ * Tests: tests/contract/ with each WEIR_WITHOUT
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../uapi/io_uring.h"
+#include "../util/util.h"
+#include "uring.h"
+
+#define TRIAL_GROUP 7
+#define TRIAL_NS 1000000000ll
+
+static int need_opcodes(struct uring_plane *p, struct weir_error *reterr)
+{
+	static const struct {
+		int op;
+		const char *name;
+	} need[] = {
+		{ IORING_OP_ACCEPT, "ACCEPT" },	  { IORING_OP_CONNECT, "CONNECT" },
+		{ IORING_OP_RECV, "RECV" },	  { IORING_OP_SEND, "SEND" },
+		{ IORING_OP_SENDMSG, "SENDMSG" }, { IORING_OP_RECVMSG, "RECVMSG" },
+		{ IORING_OP_POLL_ADD, "POLL_ADD" }, { IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL" },
+	};
+	struct io_uring_probe *probe = io_uring_get_probe_ring(&p->ring.u);
+
+	if (!probe)
+		return weir_error_set(reterr, -ENOSYS, "io_uring", "REGISTER_PROBE",
+				      "the kernel's io_uring is too old");
+	for (unsigned i = 0; i < weir_array_len(need); i++) {
+		if (io_uring_opcode_supported(probe, need[i].op))
+			continue;
+		io_uring_free_probe(probe);
+		return weir_error_set(reterr, -ENOSYS, "io_uring", need[i].name,
+				      "the kernel's io_uring lacks this operation");
+	}
+	io_uring_free_probe(probe);
+	return 0;
+}
+
+static int await_one(struct uring_plane *p, struct io_uring_cqe *cqe)
+{
+	int r = weir_ring_enter(&p->ring, 1, 0, TRIAL_NS);
+
+	if (!weir_ring_ready(&p->ring))
+		return r ? r : -ETIME;
+	*cqe = *weir_ring_peek(&p->ring, 0);
+	weir_ring_advance(&p->ring, 1);
+	return 0;
+}
+
+/* One byte through a multishot receive; the request must stay armed and name its buffer. */
+static int trial_receive(struct uring_plane *p, int rx, int tx)
+{
+	struct io_uring_sqe *sqe = weir_ring_sqe(&p->ring);
+	struct io_uring_cqe cqe = { 0 };
+	bool alive;
+	int r;
+
+	if (!sqe)
+		return -EBUSY;
+	sqe->opcode = IORING_OP_RECV;
+	sqe->fd = rx;
+	sqe->ioprio = IORING_RECV_MULTISHOT;
+	sqe->flags = IOSQE_BUFFER_SELECT;
+	sqe->buf_group = TRIAL_GROUP;
+	sqe->user_data = ud(NULL, UD_MISC);
+	if (write(tx, "w", 1) != 1)
+		return -errno;
+	r = await_one(p, &cqe);
+	if (r)
+		return r;
+	alive = cqe.flags & IORING_CQE_F_MORE;
+	r = cqe.res == 1 && alive && (cqe.flags & IORING_CQE_F_BUFFER) ? 0 : -ENOTSUP;
+	/* End of stream ends the request. */
+	shutdown(tx, SHUT_WR);
+	while (alive && !await_one(p, &cqe))
+		alive = cqe.flags & IORING_CQE_F_MORE;
+	return alive ? -ETIME : r;
+}
+
+static int trial(struct uring_plane *p, bool incremental)
+{
+	char memory[64];
+	struct weir_bufring b;
+	int pair[2], r = weir_bufring_open(&b, &p->ring, TRIAL_GROUP, 2, incremental);
+
+	if (r)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		r = -errno;
+		weir_bufring_close(&b, &p->ring);
+		return r;
+	}
+	weir_bufring_add(&b, memory, sizeof(memory) / 2, 0);
+	weir_bufring_add(&b, memory + sizeof(memory) / 2, sizeof(memory) / 2, 1);
+	weir_bufring_publish(&b);
+	r = trial_receive(p, pair[0], pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	weir_bufring_close(&b, &p->ring);
+	return r;
+}
+
+static void probe_receive(struct uring_plane *p)
+{
+	int r = -ENOTSUP;
+
+	if (!(p->without & (WEIR_WITHOUT_INCREMENTAL | WEIR_WITHOUT_BUFFER_RING)))
+		r = trial(p, true);
+	if (r)
+		p->without |= WEIR_WITHOUT_INCREMENTAL;
+	if (r && !(p->without & WEIR_WITHOUT_BUFFER_RING)) {
+		r = trial(p, false);
+		if (r == -ENOTSUP)
+			p->without |= WEIR_WITHOUT_MULTISHOT_RECV;
+		else if (r)
+			p->without |= WEIR_WITHOUT_BUFFER_RING;
+	}
+	if (p->without & WEIR_WITHOUT_BUFFER_RING)
+		p->without |= WEIR_WITHOUT_MULTISHOT_RECV | WEIR_WITHOUT_INCREMENTAL |
+			      WEIR_WITHOUT_BUNDLE;
+}
+
+static int probe_napi(struct weir_engine *e)
+{
+	struct uring_plane *p = uring_of(e);
+	uint32_t us = weir_core_of(e)->opts.busy_poll_us;
+	struct weir_io_uring_napi arg = { .busy_poll_to = us, .prefer_busy_poll = 1 };
+
+	if (!us || (p->without & WEIR_WITHOUT_NAPI))
+		return -ENOTSUP;
+	/* From now on sockets with a NAPI id are polled while we wait; others are not touched. */
+	return syscall(__NR_io_uring_register, p->ring.u.ring_fd, WEIR_IORING_REGISTER_NAPI, &arg,
+		       1) < 0 ?
+		       -errno :
+		       0;
+}
+
+int uring_probe(struct weir_engine *e, struct weir_error *reterr)
+{
+	struct uring_plane *p = uring_of(e);
+	int r = need_opcodes(p, reterr);
+
+	if (r)
+		return r;
+	probe_receive(p);
+	/*
+	 * Incremental buffers make bundles needless: one completion covers a large buffer anyway.
+	 * Bundles are for the kernels (6.10, 6.11) that have only them.
+	 */
+	if (!(p->ring.features & WEIR_IORING_FEAT_RECVSEND_BUNDLE) ||
+	    !(p->without & WEIR_WITHOUT_INCREMENTAL))
+		p->without |= WEIR_WITHOUT_BUNDLE;
+	if (!(p->ring.features & WEIR_IORING_FEAT_MIN_TIMEOUT))
+		p->without |= WEIR_WITHOUT_MIN_WAIT;
+	if (probe_napi(e))
+		p->without |= WEIR_WITHOUT_NAPI;
+	return 0;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ring.c - the io_uring of an engine: set-up, submission, completion, waiting.
+ *
+ * Theory: liburing makes and maps the ring; entering is done here, because waiting with a minimum
+ *	(min-wait) needs an argument that older liburing has no name for.  One system call submits
+ *	and waits.  The set-up flags are tried from the best set to the plainest; a kernel that
+ *	lacks one refuses the set with EINVAL.
+ *	Barriers: the kernel reads the submission tail after the entries (release on the tail);
+ *	we read completions after their tail (acquire), and give them back after reading them
+ *	(release on the head).
+ * Invariants: 1. only this file and bufring.c touch memory shared with the kernel.
+ * Ownership: struct weir_ring is the plane's.
+ * Threads: the engine's (SINGLE_ISSUER).
+ * Errors: EPERM (io_uring_disabled, seccomp), ENOSYS, ENOMEM (memlock) with a hint.
+ * Sources: io_uring_setup(2), io_uring_enter(2); io_uring/io_uring.c (Linux 6.18)
+ *	io_uring_setup(), io_cqring_wait(); liburing src/queue.c for the order of stores.
+ * Tests: tests/contract/ with WEIR_PLANE=uring
+ */
+#include "ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../uapi/io_uring.h"
+#include "../util/util.h"
+
+static const char *setup_hint(int code)
+{
+	switch (code) {
+	case -EPERM:
+		return "io_uring is forbidden here: see sysctl kernel.io_uring_disabled, or the "
+		       "container's seccomp profile";
+	case -ENOSYS:
+		return "the kernel has no io_uring, or a seccomp profile hides it";
+	case -ENOMEM:
+		return "raise ulimit -l (locked memory)";
+	case -EMFILE:
+	case -ENFILE:
+		return "raise ulimit -n";
+	default:
+		return "";
+	}
+}
+
+int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool defer,
+		   bool register_fd, struct weir_error *reterr)
+{
+	const unsigned base = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+	const unsigned tries[] = {
+		base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+			IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
+		base,
+	};
+	struct io_uring_params p;
+	int code = -EINVAL;
+
+	memset(r, 0, sizeof(*r));
+	for (unsigned i = defer ? 0 : 1; i < weir_array_len(tries) && code == -EINVAL; i++) {
+		memset(&p, 0, sizeof(p));
+		p.flags = tries[i];
+		p.cq_entries = cq_entries;
+		code = io_uring_queue_init_params(sq_entries, &r->u, &p);
+	}
+	if (code)
+		return weir_error_set(reterr, code, "io_uring_setup", NULL, "%s",
+				      setup_hint(code));
+	r->features = p.features;
+	r->setup = p.flags;
+	if (!(p.features & IORING_FEAT_EXT_ARG) || !(p.features & IORING_FEAT_NODROP)) {
+		io_uring_queue_exit(&r->u);
+		return weir_error_set(reterr, -ENOSYS, "io_uring_setup", "features",
+				      "the kernel's io_uring is too old (5.11 brought timed waits)");
+	}
+	r->fd_registered = register_fd && io_uring_register_ring_fd(&r->u) == 1;
+	return 0;
+}
+
+void weir_ring_close(struct weir_ring *r)
+{
+	io_uring_queue_exit(&r->u);
+}
+
+struct io_uring_sqe *weir_ring_sqe(struct weir_ring *r)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->u);
+
+	if (sqe)
+		memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+unsigned weir_ring_space(struct weir_ring *r)
+{
+	return io_uring_sq_space_left(&r->u);
+}
+
+unsigned weir_ring_queued(struct weir_ring *r)
+{
+	return r->u.sq.sqe_tail - __atomic_load_n(r->u.sq.khead, __ATOMIC_ACQUIRE);
+}
+
+bool weir_ring_work_pending(struct weir_ring *r)
+{
+	/* Relaxed: a bit seen late is seen at the next look. */
+	return __atomic_load_n(r->u.sq.kflags, __ATOMIC_RELAXED) &
+	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+unsigned weir_ring_ready(struct weir_ring *r)
+{
+	return __atomic_load_n(r->u.cq.ktail, __ATOMIC_ACQUIRE) - *r->u.cq.khead;
+}
+
+const struct io_uring_cqe *weir_ring_peek(struct weir_ring *r, unsigned index)
+{
+	return &r->u.cq.cqes[(*r->u.cq.khead + index) & *r->u.cq.kring_mask];
+}
+
+void weir_ring_advance(struct weir_ring *r, unsigned n)
+{
+	/* The kernel may overwrite an entry only after we have read it. */
+	__atomic_store_n(r->u.cq.khead, *r->u.cq.khead + n, __ATOMIC_RELEASE);
+}
+
+static unsigned publish_sqes(struct weir_ring *r)
+{
+	struct io_uring_sq *sq = &r->u.sq;
+
+	if (sq->sqe_head != sq->sqe_tail) {
+		sq->sqe_head = sq->sqe_tail;
+		/* The kernel must see the entries before the tail that covers them. */
+		__atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
+	}
+	return weir_ring_queued(r);
+}
+
+int weir_ring_enter(struct weir_ring *r, unsigned want, uint32_t min_wait_us, int64_t timeout_ns)
+{
+	struct weir_io_uring_getevents_arg arg = { .min_wait_usec = want ? min_wait_us : 0 };
+	unsigned flags = IORING_ENTER_GETEVENTS;
+	unsigned submit = publish_sqes(r);
+	struct __kernel_timespec ts;
+	void *argp = NULL;
+	size_t arg_bytes = _NSIG / 8;
+	long n;
+
+	if (want && (timeout_ns >= 0 || min_wait_us)) {
+		if (timeout_ns >= 0) {
+			ts.tv_sec = timeout_ns / 1000000000;
+			ts.tv_nsec = timeout_ns % 1000000000;
+			arg.ts = (uint64_t)(uintptr_t)&ts;
+		}
+		flags |= IORING_ENTER_EXT_ARG;
+		argp = &arg;
+		arg_bytes = sizeof(arg);
+	}
+	if (r->fd_registered)
+		flags |= IORING_ENTER_REGISTERED_RING;
+	r->syscalls++;
+	n = syscall(__NR_io_uring_enter, r->u.enter_ring_fd, submit, want, flags, argp, arg_bytes);
+	return n < 0 ? -errno : 0;
+}
