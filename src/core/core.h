@@ -197,6 +197,9 @@ int weir_tx_explode(struct weir_engine *e, struct weir_tx *list);
 uint64_t weir_timers_next_ns(const struct weir_engine *e);
 void weir_timers_run(struct weir_engine *e);
 
+/* loop.c */
+uint64_t weir_loop_next_ns(const struct weir_engine *e);
+
 /* post.c */
 int weir_post_init(struct weir_engine *e, struct weir_error *reterr);
 void weir_post_collect(struct weir_engine *e);

@@ -88,6 +88,7 @@ int weir_core_stream_pool(struct weir_engine *e, uint32_t buf_bytes, struct weir
 		r = pool_open(&a, o->area, buf_bytes, &e->c.stream_pool);
 		if (r)
 			return r;
+		e->c.stream_pool->lent = e->slices;
 	}
 	*ret = e->c.stream_pool;
 	return 0;
@@ -106,6 +107,7 @@ int weir_core_dgram_pool(struct weir_engine *e, struct weir_pool **ret)
 		if (r)
 			return r;
 		e->c.dgram_pool->kernel_target = 8;
+		e->c.dgram_pool->lent = e->slices;
 	}
 	*ret = e->c.dgram_pool;
 	return 0;

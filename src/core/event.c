@@ -90,7 +90,8 @@ static void fill_slice(struct weir_slice *v, const struct weir_rx *rx)
 	v->segment_bytes = rx->segment_bytes;
 	v->buffer = rx->buffer;
 	v->pool = rx->pool;
-	v->reserved = 0;
+	/* Its own address: a copy is told from the slice of an event by it. */
+	v->reserved = (uintptr_t)v;
 }
 
 /* The piece is counted in the ledger already: once per slice. */
@@ -153,6 +154,11 @@ unsigned weir_event_hand_out(struct weir_engine *e, struct weir_event *events, u
 	e->batch_count = n;
 	e->batch_done = 0;
 	e->c.stats.events += n;
+	if (!n) {
+		/* No batch: requests made now are outside of one (weir_txq_kick()). */
+		e->batch = NULL;
+		e->slice_count = 0;
+	}
 	return n;
 }
 
@@ -175,6 +181,9 @@ void weir_engine_done(struct weir_engine *e, unsigned n)
 static void forget(struct weir_event *ev, const struct weir_sock *s)
 {
 	if (ev->sock != s || ev->type == WEIR_EVENT_SENT || ev->type == WEIR_EVENT_CLOSED)
+		return;
+	/* Void already (a close after a finish): its slices still have to go back. */
+	if (ev->type == WEIR_EVENT_NONE)
 		return;
 	if (ev->type != WEIR_EVENT_RECEIVED)
 		ev->slice_count = 0;
@@ -216,9 +225,17 @@ void weir_event_forget_timer(struct weir_engine *e, const struct weir_timer *t)
 		forget_timer(&e->batch[i], t);
 }
 
+static bool is_lent(const struct weir_slice *slice)
+{
+	const struct weir_pool *p = slice->pool;
+
+	return slice >= p->lent && slice < p->lent + WEIR_SLICES_MAX;
+}
+
 int weir_slice_hold(struct weir_slice *slice)
 {
-	if (!slice || !slice->pool)
+	/* Holding a copy would count the piece twice: once held, once given back by its event. */
+	if (!slice || !slice->pool || !is_lent(slice))
 		return -EINVAL;
 	if (slice->flags & WEIR_SLICE_HELD)
 		return -EALREADY;

@@ -19,7 +19,7 @@
  */
 #include "core.h"
 
-static uint64_t next_deadline_ns(const struct weir_engine *e)
+uint64_t weir_loop_next_ns(const struct weir_engine *e)
 {
 	uint64_t next = weir_timers_next_ns(e);
 
@@ -78,7 +78,7 @@ static int64_t sleep_ns(const struct weir_engine *e, uint64_t deadline_ns)
 /* One attempt to get events, not past @end_ns. */
 static int attempt(struct weir_engine *e, uint64_t end_ns)
 {
-	uint64_t deadline = next_deadline_ns(e), until;
+	uint64_t deadline = weir_loop_next_ns(e), until;
 	struct weir_wait w = { 0 };
 	uint64_t before = e->reports;
 	int r;
@@ -118,11 +118,13 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 			break;
 		if (atomic_load_explicit(&e->stop, memory_order_acquire) ||
 		    e->c.now_ns >= end_ns) {
+			/* What the last look brought to do must not wait for the next call. */
 			prepare(e);
+			r = e->c.ops->flush(e);
 			break;
 		}
 	}
-	weir_foreign_arm(e, next_deadline_ns(e));
+	weir_foreign_arm(e, weir_loop_next_ns(e));
 	return r;
 }
 

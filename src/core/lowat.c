@@ -25,7 +25,6 @@
 #include "core.h"
 
 #define WINDOW_BYTES (1u << 20)
-#define MARK_MAX (256u << 10)
 #define MARK_MIN (64u << 10)
 #define PENALTY_MAX 64
 
@@ -79,7 +78,7 @@ static void raise(struct weir_sock *s, uint32_t mark)
 static uint32_t mark_for(const struct weir_engine *e, uint32_t bytes, uint64_t ns)
 {
 	uint64_t fit = ns ? bytes * (bound_ns(e) / 2) / ns : UINT64_MAX;
-	uint32_t mark = MARK_MAX;
+	uint32_t mark = e->c.lowat_max;
 
 	while (mark >= MARK_MIN && mark > fit)
 		mark /= 2;

@@ -291,6 +291,7 @@ struct weir_plane_up {
  * @now_ns: CLOCK_MONOTONIC of the present batch.
  * @stream_pool: buffers that streams are received into; made by weir_core_stream_pool().
  * @dgram_pool: buffers that datagrams are received into; made by weir_core_dgram_pool().
+ * @lowat_max: highest receive low-water mark that suits the plane's reads, in bytes.
  * @wake_fd: eventfd that must end a sleep when it becomes readable; the plane watches it and
  *	the core reads it.
  * @stats: counters; planes count waits, sleeps and syscalls.
@@ -306,6 +307,7 @@ struct weir_core {
 	uint64_t now_ns;
 	struct weir_pool *stream_pool;
 	struct weir_pool *dgram_pool;
+	uint32_t lowat_max;
 	int wake_fd;
 	struct weir_engine_stats stats;
 	char parts[224];

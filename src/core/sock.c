@@ -26,6 +26,7 @@
 #include "core.h"
 
 #define LINGER_US 2000000ull
+#define STARVED_MANY 4
 
 struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int family,
 				const struct weir_sock_opts *o)
@@ -134,6 +135,26 @@ static bool has_buffers(const struct weir_pool *p)
 	return p && (p->free_count || p->count[WEIR_BUF_KERNEL]);
 }
 
+/*
+ * One socket that takes all buffers in one go is just fast: starting it again costs little, and
+ * few buffers stay in the cache.  Many that wait at once need more buffers.
+ */
+static void grow_target(struct weir_engine *e)
+{
+	unsigned streams = 0, dgrams = 0;
+
+	for (const struct weir_sock *s = e->starved_head; s; s = s->starved_next) {
+		if (s->kind == WEIR_DGRAM)
+			dgrams++;
+		else
+			streams++;
+	}
+	if (streams >= STARVED_MANY && e->c.stream_pool)
+		weir_pool_starved(e->c.stream_pool);
+	if (dgrams >= STARVED_MANY && e->c.dgram_pool)
+		weir_pool_starved(e->c.dgram_pool);
+}
+
 void weir_sock_feed_starved(struct weir_engine *e)
 {
 	struct weir_sock *s = e->starved_head, *next;
@@ -141,6 +162,7 @@ void weir_sock_feed_starved(struct weir_engine *e)
 
 	if (!s || (!stream && !dgram))
 		return;
+	grow_target(e);
 	e->starved_head = NULL;
 	for (; s; s = next) {
 		next = s->starved_next;

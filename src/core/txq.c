@@ -50,7 +50,7 @@ void weir_txq_kick(struct weir_engine *e)
 		return;
 	weir_txq_flush_all(e);
 	(void)e->c.ops->flush(e);
-	weir_foreign_arm(e, e->queue_head < e->queue_tail ? 1 : weir_timers_next_ns(e));
+	weir_foreign_arm(e, e->queue_head < e->queue_tail ? 1 : weir_loop_next_ns(e));
 }
 
 static void report(struct weir_sock *s, const struct weir_tx *t, int res)
@@ -64,7 +64,7 @@ static void report(struct weir_sock *s, const struct weir_tx *t, int res)
 
 static void room_again(struct weir_sock *s)
 {
-	if (!s->tx_refused || s->tx_count > s->tx_max / 2 || s->closing)
+	if (!s->tx_refused || s->tx_count > s->tx_max / 2 || s->closing || s->finishing)
 		return;
 	s->tx_refused = false;
 	weir_event_push(s->engine, WEIR_EVENT_WRITABLE, s, 0);
@@ -243,6 +243,8 @@ static void flush(struct weir_sock *s)
 	struct weir_txop *first = NULL, **tail = &first, *op;
 	unsigned n = 0;
 
+	if (s->tx_broken && !s->closing && !s->ops_count)
+		weir_txq_cancel_all(s, s->tx_error);
 	if (s->closing || s->connecting || s->tx_blocked || s->tx_retry || s->tx_broken)
 		return;
 	if (s->kind == WEIR_STREAM && s->ops_count)

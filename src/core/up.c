@@ -52,12 +52,14 @@ static void up_connected(struct weir_sock *s, int res)
 	s->connecting = false;
 	if (s->closing)
 		return;
-	weir_event_push(s->engine, WEIR_EVENT_CONNECTED, s, res);
+	if (!s->finishing)
+		weir_event_push(s->engine, WEIR_EVENT_CONNECTED, s, res);
 	if (res) {
 		s->tx_broken = true;
 		s->tx_error = res;
 		s->rx_ended = true;
 		weir_txq_cancel_all(s, res);
+		weir_txq_dirty(s);
 		return;
 	}
 	weir_sock_want_rx(s);

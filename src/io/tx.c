@@ -51,8 +51,11 @@ void weir_io_tx_pump(struct weir_io *io)
 		return;
 	while ((buf = io->waiting.first) && io->port->flight.count < io->opts.tx_flight_max) {
 		rc = submit(io, buf);
-		/* -ENOBUFS: the socket says when there is room.  -ENOMEM: something ends first. */
-		if (rc == -ENOBUFS || (rc == -ENOMEM && io->port->flight.count))
+		/*
+		 * -ENOBUFS: the socket says when there is room.  Any other failure is told after
+		 * the results of those before it: results come in order too.
+		 */
+		if (rc == -ENOBUFS || (rc && io->port->flight.count))
 			return;
 		buf_list_remove(&io->waiting, buf);
 		if (!rc) {

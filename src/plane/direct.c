@@ -79,6 +79,15 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s)
 		up->recv_end(s, r);
 		return 0;
 	}
+	/* A full stream reads large pieces: into a buffer from its start, warm from the last time. */
+	if (s->lowat.raised && d->pool->bufs[d->buffer].used_bytes) {
+		weir_direct_fini(d);
+		r = buffer_ready(d, e);
+		if (r) {
+			up->recv_end(s, r);
+			return 0;
+		}
+	}
 	b = &d->pool->bufs[d->buffer];
 	room = d->pool->buf_bytes - b->used_bytes;
 	if (room > d->read_bytes)

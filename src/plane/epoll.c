@@ -38,7 +38,9 @@
 #define OP_GIVEN 1	   /* plane_word: given to the plane */
 #define OP_DONE 2	   /* plane_word: reported */
 #define ROUND_MAX 128
-#define READ_BYTES (128u << 10)
+#define READ_BYTES (256u << 10)
+/* Half a read: what is left below a mark as large as a read would wait for the next one. */
+#define LOWAT_BYTES (READ_BYTES / 2)
 
 /**
  * struct epoll_plane - the plane of one engine.
@@ -83,6 +85,7 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 	if (!p)
 		return weir_error_set(reterr, -ENOMEM, "epoll plane", NULL, NULL);
 	c->plane_data = p;
+	c->lowat_max = LOWAT_BYTES;
 	p->pending_tail = &p->pending;
 	weir_direct_init(&p->direct, READ_BYTES);
 	p->epfd = epoll_create1(EPOLL_CLOEXEC);

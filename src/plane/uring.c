@@ -152,6 +152,7 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 		return r;
 	}
 	c->plane_data = p;
+	c->lowat_max = LOWAT_BYTES;
 	r = uring_probe(e, reterr);
 	if (r) {
 		plane_close(e);

@@ -35,6 +35,7 @@ enum {
 #define GROUP_DGRAM 1
 #define FILES_MAX 16384
 #define BUNDLE_PIECES 64
+#define LOWAT_BYTES (256u << 10)
 
 /**
  * struct uring_plane - the plane of one engine.

@@ -9,7 +9,7 @@
  *	  bundle       id of the first buffer; the others follow in the order of the ring
  *	  plain        one buffer per completion
  *	Few buffers are kept with the kernel (pool->kernel_target), so that they stay in the
- *	cache; running out doubles the number, a long calm lowers it.  Datagrams come through
+ *	cache; many sockets running out doubles the number, a long calm lowers it.  Datagrams come through
  *	multishot recvmsg into buffers of the datagram group, with name and control data in front.
  *	Without multishot or buffer rings a poll request says when to read directly (direct.c).
  * Invariants: 1. the buffers of a group are consumed in the order of its ring, and completions
@@ -306,12 +306,6 @@ static void dgram_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 /* Why a request ended, in the core's terms. */
 static int end_reason(struct weir_sock *s, const struct io_uring_cqe *cqe)
 {
-	struct uring_plane *p = uring_of(s->engine);
-
-	if (cqe->res == -ENOBUFS) {
-		weir_pool_starved(s->kind == WEIR_DGRAM ? p->dgram_pool : p->stream_pool);
-		return -ENOBUFS;
-	}
 	if (cqe->res > 0 || s->kind == WEIR_DGRAM)
 		return cqe->res >= 0 ? -EAGAIN : cqe->res;
 	return cqe->res;
