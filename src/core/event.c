@@ -68,7 +68,7 @@ bool weir_core_room(const struct weir_engine *e, unsigned pieces)
 
 uint64_t weir_core_reports(const struct weir_engine *e)
 {
-	return e->reports;
+	return e->c.reports;
 }
 
 static bool extends(const struct weir_slice *last, const struct weir_rx *rx)

@@ -11,7 +11,8 @@
  * Ownership: the engine closes all three.
  * Threads: the engine's; polling the descriptor: any.
  * Errors: -errno of epoll_create1(2), timerfd_create(2), epoll_ctl(2).
- * Sources: epoll(7) (an epoll descriptor is itself pollable), io_uring_setup(2) (so is a ring).
+ * Sources: epoll(7) (an epoll descriptor is itself pollable), io_uring_register(2)
+ *	IORING_REGISTER_EVENTFD.
  * Tests: tests/unit/test_foreign_*.c
  */
 #include <sys/epoll.h>
@@ -45,7 +46,9 @@ int weir_engine_fd(struct weir_engine *e)
 		close(epfd);
 		return r;
 	}
-	r = add(epfd, e->c.ops->fd(e));
+	r = e->c.ops->fd(e);
+	if (r >= 0)
+		r = add(epfd, r);
 	if (!r)
 		r = add(epfd, e->timer_fd);
 	if (!r)

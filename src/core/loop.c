@@ -54,7 +54,8 @@ static int spin(struct weir_engine *e, uint64_t until_ns, uint64_t deadline_ns)
 
 	do {
 		r = e->c.ops->poll(e);
-		if (r < 0 || have_events(e))
+		/* A report without an event (a send without a tag) may leave more to be sent. */
+		if (r || have_events(e))
 			break;
 		weir_post_collect(e);
 		if (have_events(e) || atomic_load_explicit(&e->stop, memory_order_relaxed))
@@ -64,8 +65,8 @@ static int spin(struct weir_engine *e, uint64_t until_ns, uint64_t deadline_ns)
 			e->c.now_ns = weir_clock_ns();
 	} while (e->c.now_ns < end);
 	e->c.now_ns = weir_clock_ns();
-	weir_pace_spun(e, have_events(e));
-	return r < 0 ? r : 0;
+	weir_pace_spun(e, r > 0 || have_events(e));
+	return r;
 }
 
 static int64_t sleep_ns(const struct weir_engine *e, uint64_t deadline_ns)
@@ -87,8 +88,8 @@ static int attempt(struct weir_engine *e, uint64_t end_ns)
 		deadline = end_ns;
 	if (deadline > e->c.now_ns && weir_pace_spin(e, &until)) {
 		r = spin(e, until, deadline);
-		if (r < 0 || have_events(e))
-			return r;
+		if (r || have_events(e))
+			return r < 0 ? r : 0;
 	}
 	w.timeout_ns = sleep_ns(e, deadline);
 	weir_pace_wait(e, &w);

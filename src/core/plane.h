@@ -289,6 +289,7 @@ struct weir_plane_up {
  * @opts: options with defaults and environment filled in.
  * @without: WEIR_WITHOUT_*, from options and environment.
  * @now_ns: CLOCK_MONOTONIC of the present batch.
+ * @reports: calls of @up since the engine was opened; who implements @up counts them.
  * @stream_pool: buffers that streams are received into; made by weir_core_stream_pool().
  * @dgram_pool: buffers that datagrams are received into; made by weir_core_dgram_pool().
  * @lowat_max: highest receive low-water mark that suits the plane's reads, in bytes.
@@ -305,6 +306,7 @@ struct weir_core {
 	struct weir_engine_opts opts;
 	uint32_t without;
 	uint64_t now_ns;
+	uint64_t reports;
 	struct weir_pool *stream_pool;
 	struct weir_pool *dgram_pool;
 	uint32_t lowat_max;

@@ -24,6 +24,7 @@ static void up_accepted(struct weir_sock *listener, int fd)
 	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max };
 	struct weir_sock *s;
 
+	e->c.reports++;
 	if (listener->closing) {
 		close(fd);
 		return;
@@ -49,6 +50,7 @@ static void up_accepted(struct weir_sock *listener, int fd)
 
 static void up_connected(struct weir_sock *s, int res)
 {
+	weir_core_of(s->engine)->reports++;
 	s->connecting = false;
 	if (s->closing)
 		return;
@@ -78,6 +80,7 @@ static void up_received(struct weir_sock *s, const struct weir_rx *rx)
 	struct weir_engine *e = s->engine;
 	struct weir_engine_stats *es = &e->c.stats;
 
+	weir_core_of(s->engine)->reports++;
 	weir_pool_deliver(rx->pool, rx->buffer);
 	if (rx->last)
 		weir_pool_kernel_done(rx->pool, rx->buffer);
@@ -132,6 +135,7 @@ static void stream_end(struct weir_sock *s, int res)
 
 static void up_recv_end(struct weir_sock *s, int res)
 {
+	weir_core_of(s->engine)->reports++;
 	s->rx_armed = false;
 	s->rx_stopping = false;
 	if (s->closing || s->rx_ended)
@@ -165,11 +169,13 @@ static void up_recv_end(struct weir_sock *s, int res)
 
 static void up_sent(struct weir_txop *op, int res)
 {
+	weir_core_of(op->sock->engine)->reports++;
 	weir_txq_complete(op, res);
 }
 
 static void up_writable(struct weir_sock *s)
 {
+	weir_core_of(s->engine)->reports++;
 	s->tx_blocked = false;
 	if (!s->closing)
 		weir_txq_dirty(s);
@@ -177,6 +183,7 @@ static void up_writable(struct weir_sock *s)
 
 static void up_detached(struct weir_sock *s)
 {
+	weir_core_of(s->engine)->reports++;
 	s->detached = true;
 	weir_sock_finish_closed(s);
 }

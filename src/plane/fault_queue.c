@@ -81,6 +81,8 @@ void weir_fault_report(struct weir_fault *f, const struct weir_report *like)
 {
 	struct weir_report *r = f->free;
 
+	/* A plane that has reported does not sleep: what it reported is to be passed on. */
+	weir_core_of(like->s->engine)->reports++;
 	if (r)
 		f->free = r->next;
 	else

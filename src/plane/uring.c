@@ -26,6 +26,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -107,6 +108,8 @@ static void plane_close(struct weir_engine *e)
 		return;
 	uring_rx_close(e);
 	weir_ring_close(&p->ring);
+	if (p->signal_fd >= 0)
+		close(p->signal_fd);
 	free(p->slots);
 	free(p);
 	weir_core_of(e)->plane_data = NULL;
@@ -140,6 +143,7 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 	if (!p)
 		return weir_error_set(reterr, -ENOMEM, "uring plane", NULL, NULL);
 	p->without = c->without;
+	p->signal_fd = -1;
 	p->pending_tail = &p->pending;
 	weir_direct_init(&p->direct, 128u << 10);
 	p->dgram_hdr.msg_namelen = WEIR_DGRAM_NAME_BYTES;
@@ -164,9 +168,39 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 	return 0;
 }
 
+/*
+ * The ring's own descriptor would not do: with DEFER_TASKRUN an epoll set that holds it is not
+ * woken when work arrives (seen on Linux 6.18).  A registered eventfd is.
+ */
 static int plane_fd(struct weir_engine *e)
 {
-	return uring_of(e)->ring.u.ring_fd;
+	struct uring_plane *p = uring_of(e);
+	int fd;
+
+	if (p->signal_fd >= 0)
+		return p->signal_fd;
+	fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (io_uring_register_eventfd(&p->ring.u, fd)) {
+		close(fd);
+		return -ENOTSUP;
+	}
+	p->signal_fd = fd;
+	return fd;
+}
+
+/* Before looking: what arrives later signals again. */
+static void signal_clear(struct weir_engine *e)
+{
+	struct uring_plane *p = uring_of(e);
+	uint64_t count;
+
+	if (p->signal_fd < 0)
+		return;
+	weir_core_of(e)->stats.syscalls++;
+	if (read(p->signal_fd, &count, sizeof(count)) < 0)
+		count = 0;
 }
 
 static void wake_arm(struct weir_engine *e)
@@ -385,6 +419,7 @@ static int round_trip(struct weir_engine *e, const struct weir_wait *w)
 	uint64_t before = weir_core_reports(e);
 	int r = 0;
 
+	signal_clear(e);
 	wake_arm(e);
 	run_pending(e);
 	uring_rx_refill(e);

@@ -50,7 +50,8 @@ enum {
  * @slots: free slots of the registered file table, a stack.
  * @slot_count: entries in @slots.
  * @pending: sockets to look after, linked by plane_next.
- * @wake_armed: the eventfd is watched.
+ * @wake_armed: the engine's eventfd is watched.
+ * @signal_fd: eventfd that the kernel writes to when there is work, for foreign loops; or -1.
  */
 struct uring_plane {
 	struct weir_ring ring;
@@ -65,6 +66,7 @@ struct uring_plane {
 	uint32_t slot_count;
 	struct weir_sock *pending, **pending_tail;
 	bool wake_armed;
+	int signal_fd;
 };
 
 static inline struct uring_plane *uring_of(struct weir_engine *e)
