@@ -509,8 +509,9 @@ WEIR_API void weir_io_close(struct weir_io *io);
  * weir_io_finish() - send what is queued, then close; @closed follows.
  * @io: the weir_io.
  *
- * Receiving ends at once.  @written and the like still come.  A peer that does not read keeps it
- * until weir_io_close().
+ * Receiving ends at once.  @written and the like still come.  As with weir_sock_finish(), a peer
+ * that does not read keeps the socket until weir_io_close(), and one that does not end its own side
+ * keeps it for some seconds.
  *
  * Return: 0; -ENOTCONN where it is closed.
  */

@@ -71,6 +71,8 @@ struct weir_tx {
  * @spin_skip: sleeps without a spin before the next attempt.
  * @spin_backoff: the next @spin_skip.
  * @rate_per_ms: events per millisecond, smoothed.
+ * @bytes_per_us: bytes received per microsecond in the last window.
+ * @rate_bytes: bytes received when the present window began.
  * @rate_since_ns: begin of the present rate window.
  * @rate_events: events in it.
  * @min_wait_skip: waits without batching before the next attempt.
@@ -81,6 +83,8 @@ struct weir_pace {
 	uint32_t spin_skip;
 	uint32_t spin_backoff;
 	uint32_t rate_per_ms;
+	uint32_t bytes_per_us;
+	uint64_t rate_bytes;
 	uint64_t rate_since_ns;
 	uint32_t rate_events;
 	uint32_t min_wait_skip;
@@ -94,7 +98,7 @@ struct weir_pace {
  * @slices: slices of the batch and of queued events; slice_count in use.
  * @batch: the application's array while it looks at it, batch[0..batch_count).
  * @batch_done: events of it given back.
- * @reports: events ever queued.
+ * @reports: arrivals and other events ever reported.
  * @why: text of weir_engine_why().
  */
 struct weir_engine {

@@ -107,7 +107,10 @@ void weir_event_received(struct weir_sock *s, const struct weir_rx *rx)
 	    ev->slices + ev->slice_count != v) {
 		ev = weir_event_push(e, WEIR_EVENT_RECEIVED, s, 0);
 		ev->slices = v;
-	} else if (s->kind == WEIR_STREAM && extends(v - 1, rx)) {
+	} else {
+		e->reports++;
+	}
+	if (ev->slice_count && s->kind == WEIR_STREAM && extends(v - 1, rx)) {
 		/* One slice, one reference. */
 		v[-1].len += rx->len;
 		weir_pool_return(rx->pool, rx->buffer);

@@ -52,6 +52,7 @@ struct weir_buf {
  * @count: buffers in each state.
  * @kernel_target: how many buffers the plane should keep with the kernel.
  * @lent: the engine's array of slices, to tell a slice of an event from a copy.
+ * @mean_bytes: what a buffer held when it was full, smoothed; kept by the plane.
  * @calm: refills since the kernel last ran out of buffers.
  */
 struct weir_pool {
@@ -64,6 +65,7 @@ struct weir_pool {
 	uint32_t free_count;
 	uint32_t count[WEIR_BUF_STATES];
 	uint32_t kernel_target;
+	uint32_t mean_bytes;
 	uint32_t calm;
 	const struct weir_slice *lent;
 };

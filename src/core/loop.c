@@ -61,10 +61,9 @@ static int spin(struct weir_engine *e, uint64_t until_ns, uint64_t deadline_ns)
 		if (have_events(e) || atomic_load_explicit(&e->stop, memory_order_relaxed))
 			break;
 		/* The clock costs as much as a look: not every time. */
-		if (++look % 8 == 0)
+		if (++look % 8 == 0 && end != UINT64_MAX)
 			e->c.now_ns = weir_clock_ns();
 	} while (e->c.now_ns < end);
-	e->c.now_ns = weir_clock_ns();
 	weir_pace_spun(e, r > 0 || have_events(e));
 	return r;
 }
@@ -93,10 +92,15 @@ static int attempt(struct weir_engine *e, uint64_t end_ns)
 	}
 	w.timeout_ns = sleep_ns(e, deadline);
 	weir_pace_wait(e, &w);
+	/* The plane reads the clock when it comes back from the kernel. */
 	r = w.timeout_ns ? e->c.ops->wait(e, &w) : e->c.ops->poll(e);
-	e->c.now_ns = weir_clock_ns();
 	weir_pace_woke(e, &w, (unsigned)(e->reports - before));
 	return r < 0 ? r : 0;
+}
+
+static bool spins_for_a_while(const struct weir_engine *e)
+{
+	return e->c.opts.spin_us && e->c.opts.spin_us != UINT32_MAX;
 }
 
 static int collect(struct weir_engine *e, int64_t timeout_us)
@@ -104,7 +108,9 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 	uint64_t end_ns = UINT64_MAX;
 	int r;
 
-	e->c.now_ns = weir_clock_ns();
+	/* Without deadlines the time of the last batch will do: a look at the clock is not free. */
+	if (timeout_us >= 0 || weir_loop_next_ns(e) != UINT64_MAX || spins_for_a_while(e))
+		e->c.now_ns = weir_clock_ns();
 	if (timeout_us >= 0 && timeout_us < INT64_MAX / 2000)
 		end_ns = e->c.now_ns + (uint64_t)timeout_us * WEIR_NS_PER_US;
 	for (;;) {

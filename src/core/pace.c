@@ -5,8 +5,10 @@
  * Theory: two decisions before a sleep, both made from what the last ones brought.
  *	Spin: worth it if the next event comes within spin_us.  A hit makes the next spin surer, a
  *	miss less so; when spinning does not pay, it is left out for a growing number of sleeps.
- *	Batch (min-wait): worth it when events come so fast that several fall into min_wait_us.
- *	The kernel then collects completions for that long.  A closed loop (ping-pong) looks busy
+ *	Batch (min-wait): worth it when small arrivals come so fast that several fall into
+ *	min_wait_us.  The kernel then collects for that long, but not for longer than it takes
+ *	BATCH_BYTES to arrive: large pieces need no batching, and a datagram socket's receive
+ *	buffer must not overflow meanwhile.  A closed loop (ping-pong) looks busy
  *	but never brings more than one event however long one waits: a batching wait that brought
  *	fewer than BATCH_PAYS events switches batching off for a growing number of waits.
  * Invariants: 1. an event is never delayed by more than min_wait_us.  2. spinning never lasts
@@ -24,6 +26,7 @@
 #define BACKOFF_MAX 4096
 #define BATCH_WANT 64
 #define BATCH_PAYS 4
+#define BATCH_BYTES (32u << 10)
 #define RATE_WINDOW_NS 1000000ull
 
 bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns)
@@ -76,6 +79,8 @@ static void count_rate(struct weir_engine *e, unsigned events)
 	if (ns < RATE_WINDOW_NS)
 		return;
 	p->rate_per_ms = (uint32_t)(p->rate_events * 1000000ull / ns);
+	p->bytes_per_us = (uint32_t)((e->c.stats.rx_bytes - p->rate_bytes) * 1000ull / ns);
+	p->rate_bytes = e->c.stats.rx_bytes;
 	p->rate_events = 0;
 	p->rate_since_ns = e->c.now_ns;
 }
@@ -89,13 +94,16 @@ void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
 	w->min_wait_ns = 0;
 	if (!min_ns || !w->timeout_ns || e->c.opts.spin_us)
 		return;
-	if (p->rate_per_ms * min_ns / 1000000ull < 2 * BATCH_PAYS)
+	min_ns /= 2;
+	if (p->bytes_per_us && min_ns > BATCH_BYTES * 1000ull / p->bytes_per_us)
+		min_ns = BATCH_BYTES * 1000ull / p->bytes_per_us;
+	if (p->rate_per_ms * min_ns / 1000000ull < BATCH_PAYS)
 		return;
 	if (p->min_wait_skip) {
 		p->min_wait_skip--;
 		return;
 	}
-	w->min_wait_ns = min_ns / 2;
+	w->min_wait_ns = min_ns;
 	w->want = BATCH_WANT;
 }
 

@@ -195,7 +195,7 @@ static int look_at_fd(struct weir_io *io, int fd, const char *stage, bool *retdg
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len))
 		return weir_error_set(reterr, -errno, stage, io->name,
-				      "only sockets can be used; files, pipes and terminals cannot");
+				      "give it a socket: files, pipes and terminals are not read");
 	len = sizeof(listening);
 	(void)getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len);
 	if (listening)

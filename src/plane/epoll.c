@@ -351,7 +351,9 @@ static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 			return -errno;
 		p->ready_at = 0;
 		p->ready_count = n > 0 ? n : 0;
-		c->now_ns = weir_clock_ns();
+		/* A spin that found nothing keeps its own clock. */
+		if (n > 0 || timeout_ns)
+			c->now_ns = weir_clock_ns();
 	}
 	while (p->ready_at < p->ready_count && weir_core_room(e, 16)) {
 		struct epoll_event *ev = &p->ready[p->ready_at++];

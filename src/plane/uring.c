@@ -79,6 +79,26 @@ void uring_cancel(struct weir_sock *s, uint64_t user_data)
 	s->plane_refs++;
 }
 
+/*
+ * A cancel finds only what waits at that moment.  A request whose task work was due has gone on,
+ * and so has the chain behind it, which may wait now: again, for all that the socket has.
+ */
+static void sweep(struct weir_sock *s)
+{
+	struct io_uring_sqe *sqe = uring_sqe(s->engine);
+
+	s->plane_bits &= ~UR_SWEEP;
+	if (!s->plane_refs || !sqe)
+		return;
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->fd = s->plane_slot >= 0 ? s->plane_slot : s->fd;
+	sqe->cancel_flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+	if (s->plane_slot >= 0)
+		sqe->cancel_flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+	sqe->user_data = ud(s, UD_CANCEL);
+	s->plane_refs++;
+}
+
 static int files_open(struct uring_plane *p)
 {
 	struct rlimit lim = { 0, 0 };
@@ -261,7 +281,7 @@ static void detach(struct weir_sock *s)
 {
 	if (s->rx_armed && s->kind == WEIR_LISTENER)
 		uring_cancel(s, ud(s, UD_ACCEPT));
-	else if (s->rx_armed)
+	else if (s->rx_armed && !uring_hot_drop(s))
 		uring_cancel(s, ud(s, s->plane_bits & UR_POLLIN ? UD_POLLIN : UD_RECV));
 	if (s->connecting)
 		uring_cancel(s, ud(s, UD_CONNECT));
@@ -318,8 +338,12 @@ static void run_pending(struct weir_engine *e)
 			s->plane_bits &= ~UR_STOPPED;
 			weir_core_of(e)->up->recv_end(s, -ECANCELED);
 		}
+		if (s->plane_bits & UR_SENT)
+			uring_hot_sent(s);
 		if (s->plane_bits & UR_UNSENT)
 			uring_tx_unsent(s);
+		if (s->plane_bits & UR_SWEEP)
+			sweep(s);
 		(void)try_detach(s);
 	}
 }
@@ -348,11 +372,16 @@ static void sock_cqe(struct weir_sock *s, unsigned kind, const struct io_uring_c
 	case UD_POLLIN:
 		uring_rx_pollin(s, cqe->res);
 		break;
+	case UD_CANCEL:
+		/* The receive was on its way to be issued again and not to be found. */
+		if (cqe->res == -ENOENT && s->rx_stopping && !s->closing)
+			uring_rx_stop(s);
+		break;
 	default:
 		break;
 	}
-	if (!s->plane_refs && (s->plane_bits & UR_DETACH))
-		uring_pend(s, 0);
+	if ((s->plane_bits & UR_DETACH) && (!s->plane_refs || kind == UD_CANCEL))
+		uring_pend(s, s->plane_refs ? UR_SWEEP : 0);
 }
 
 static void handle(struct weir_engine *e, const struct io_uring_cqe *cqe)
@@ -422,9 +451,12 @@ static int round_trip(struct weir_engine *e, const struct weir_wait *w)
 	signal_clear(e);
 	wake_arm(e);
 	run_pending(e);
-	uring_rx_refill(e);
+	uring_hot_read(e);
 	if (weir_core_reports(e) != before)
 		w = NULL;
+	if (w)
+		uring_hot_sleep(e);
+	uring_rx_refill(e);
 	if (w || weir_ring_queued(&p->ring) || weir_ring_work_pending(&p->ring)) {
 		r = enter(e, w);
 		weir_core_of(e)->now_ns = weir_clock_ns();

@@ -23,6 +23,11 @@ enum {
 
 #define UD_KIND 7ull
 
+/* plane_word of a send request: 0 while in flight. */
+#define OP_REPORTED 1 /* its result was reported */
+#define OP_UNSENT 2   /* it found no submission entry */
+#define OP_DIRECT 3   /* it was sent directly; the result is in op->res */
+
 /* plane_bits */
 #define UR_DETACH (1u << 0)  /* report detached when plane_refs is 0 */
 #define UR_PENDING (1u << 1) /* on the list of sockets to look after */
@@ -30,6 +35,9 @@ enum {
 #define UR_POLLOUT (1u << 3) /* a poll for room is in flight */
 #define UR_POLLIN (1u << 4)  /* the receive in flight is a poll */
 #define UR_UNSENT (1u << 5)  /* has requests that found no submission entry */
+#define UR_SENT (1u << 6)    /* has a request that was sent directly */
+#define UR_SWEEP (1u << 8)   /* a cancel of a closing socket came back: is anything left? */
+#define UR_HOT (1u << 7)     /* to be read directly once its request has ended */
 
 #define GROUP_STREAM 0
 #define GROUP_DGRAM 1
@@ -51,6 +59,9 @@ enum {
  * @slot_count: entries in @slots.
  * @pending: sockets to look after, linked by plane_next.
  * @wake_armed: the engine's eventfd is watched.
+ * @hot: stream that is read directly while the engine spins, not by a request; or NULL.
+ * @last_rx: stream that the last receive completion was for.
+ * @rx_streak: completions for it in a row.
  * @signal_fd: eventfd that the kernel writes to when there is work, for foreign loops; or -1.
  */
 struct uring_plane {
@@ -66,6 +77,8 @@ struct uring_plane {
 	uint32_t slot_count;
 	struct weir_sock *pending, **pending_tail;
 	bool wake_armed;
+	struct weir_sock *hot, *last_rx;
+	uint32_t rx_streak;
 	int signal_fd;
 };
 
@@ -94,6 +107,15 @@ void uring_rx_refill(struct weir_engine *e);
 void uring_rx_accept(struct weir_sock *s, const struct io_uring_cqe *cqe);
 bool uring_rx_incremental(struct weir_engine *e);
 void uring_rx_close(struct weir_engine *e);
+
+/* uring_hot.c */
+void uring_hot_count(struct weir_sock *s);
+bool uring_hot_take(struct weir_sock *s);
+bool uring_hot_drop(struct weir_sock *s);
+void uring_hot_read(struct weir_engine *e);
+void uring_hot_sleep(struct weir_engine *e);
+bool uring_hot_send(struct weir_sock *s, struct weir_txop *op);
+void uring_hot_sent(struct weir_sock *s);
 
 /* uring_tx.c */
 void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n);

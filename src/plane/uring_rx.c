@@ -33,6 +33,7 @@
 #define INC_BYTES (256u << 10)
 #define PLAIN_BYTES (32u << 10)
 #define CALM_REFILLS 65536
+#define DGRAM_CACHE_BYTES (256u << 10)
 
 bool uring_rx_incremental(struct weir_engine *e)
 {
@@ -102,11 +103,23 @@ static void refill(struct weir_bufring *b, struct weir_pool *pool)
 	}
 }
 
+/* As many as stay in the cache together: many for small datagrams, few for long trains. */
+static uint32_t dgram_target(const struct weir_pool *pool)
+{
+	uint32_t n = DGRAM_CACHE_BYTES / (pool->mean_bytes + WEIR_DGRAM_HEAD_BYTES);
+
+	if (n < 8)
+		n = 8;
+	return n < pool->buf_count ? n : pool->buf_count;
+}
+
 void uring_rx_refill(struct weir_engine *e)
 {
 	struct uring_plane *p = uring_of(e);
 
 	refill(&p->stream, p->stream_pool);
+	if (p->dgram.ring)
+		p->dgram_pool->kernel_target = dgram_target(p->dgram_pool);
 	refill(&p->dgram, p->dgram_pool);
 }
 
@@ -202,6 +215,8 @@ int uring_rx_start(struct weir_sock *s)
 	s->plane_bits &= ~(UR_STOPPED | UR_POLLIN);
 	if (s->kind == WEIR_LISTENER)
 		return arm_accept(s);
+	if (uring_hot_take(s))
+		return 0;
 	if (without & WEIR_WITHOUT_BUFFER_RING)
 		return arm_poll(s);
 	if (s->kind == WEIR_DGRAM)
@@ -213,6 +228,8 @@ void uring_rx_stop(struct weir_sock *s)
 {
 	if (s->kind == WEIR_LISTENER)
 		uring_cancel(s, ud(s, UD_ACCEPT));
+	else if (uring_hot_drop(s))
+		uring_pend(s, UR_STOPPED);
 	else
 		uring_cancel(s, ud(s, s->plane_bits & UR_POLLIN ? UD_POLLIN : UD_RECV));
 }
@@ -300,6 +317,7 @@ static void dgram_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 	rx.flags = out->flags & MSG_TRUNC ? WEIR_SLICE_TRUNCATED : 0;
 	rx.segment_bytes = weir_dgram_control(&msg);
 	rx.peer = (struct sockaddr *)(data + sizeof(*out));
+	pool->mean_bytes += ((int)rx.len - (int)pool->mean_bytes) / 8;
 	weir_core_of(s->engine)->up->received(s, &rx);
 }
 
@@ -317,6 +335,8 @@ void uring_rx_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 		dgram_cqe(s, cqe);
 	else
 		stream_cqe(s, cqe);
+	if (cqe->res > 0)
+		uring_hot_count(s);
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		weir_core_of(s->engine)->up->recv_end(s, end_reason(s, cqe));
 }

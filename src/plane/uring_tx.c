@@ -19,10 +19,6 @@
 
 #include "uring.h"
 
-/* plane_word of a request: 0 in flight, 1 reported, or never given to the kernel. */
-#define REPORTED 1
-#define UNSENT 2
-
 static void fill(struct weir_txop *op, struct io_uring_sqe *sqe, bool stream)
 {
 	uring_target(op->sock, sqe);
@@ -62,6 +58,8 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 	bool stream = s->kind == WEIR_STREAM;
 	struct io_uring_sqe *sqe;
 
+	if (n == 1 && p->hot == s && uring_hot_send(s, ops))
+		return;
 	/* A chain must not be cut by a submission in its middle. */
 	if (weir_ring_space(&p->ring) < n) {
 		(void)weir_ring_enter(&p->ring, 0, 0, 0);
@@ -72,7 +70,7 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 		if (!sqe) {
 			/* Not even after a flush: end the chain here; the core comes again. */
 			for (; i < n; i++, ops = ops->next)
-				ops->plane_word = UNSENT;
+				ops->plane_word = OP_UNSENT;
 			uring_pend(s, UR_UNSENT);
 			return;
 		}
@@ -87,7 +85,7 @@ void uring_tx_cqe(struct weir_txop *op, int res)
 {
 	if (res == -EAGAIN)
 		poll_out(op->sock);
-	op->plane_word = REPORTED;
+	op->plane_word = OP_REPORTED;
 	weir_core_of(op->sock->engine)->up->sent(op, res);
 }
 
@@ -98,7 +96,7 @@ void uring_tx_unsent(struct weir_sock *s)
 	s->plane_bits &= ~UR_UNSENT;
 	for (op = s->ops_head; op; op = next) {
 		next = op->next;
-		if (op->plane_word == UNSENT)
+		if (op->plane_word == OP_UNSENT)
 			uring_tx_cqe(op, -ENOBUFS);
 	}
 }
