@@ -48,8 +48,9 @@ struct weir_sock;
  * @spin_us: longest busy wait before sleeping, in microseconds, used only while it pays; 0 takes
  *	WEIR_SPIN_US (environment) or no spinning; UINT32_MAX spins without end.
  * @min_wait_us: longest time by which an event may be delayed to batch it with others, in
- *	microseconds; also the bound on bytes below an adaptive receive low-water mark.  0 takes
- *	WEIR_MIN_WAIT_US or the default of 200; UINT32_MAX switches both off.
+ *	microseconds (small ones by at most 100); also the bound on bytes below an adaptive receive
+ *	low-water mark.  0 takes WEIR_MIN_WAIT_US or the default of 1,000; UINT32_MAX switches both
+ *	off.
  * @busy_poll_us: NAPI busy poll, in microseconds, on sockets that have a NAPI id; 0 for none.
  * @cpu_plus_1: pin the thread to CPU number @cpu_plus_1 - 1; 0 for no pinning.
  * @sq_entries: submission queue entries; 0 for the default (512).

@@ -155,6 +155,7 @@ int weir_choose_without(const char *text, uint32_t *ret, struct weir_error *rete
 /* event.c */
 struct weir_event *weir_event_push(struct weir_engine *e, enum weir_event_type type,
 				   struct weir_sock *s, int res);
+void weir_event_drop_void(struct weir_engine *e);
 unsigned weir_event_hand_out(struct weir_engine *e, struct weir_event *events, unsigned max);
 void weir_event_received(struct weir_sock *s, const struct weir_rx *rx);
 void weir_event_forget_sock(struct weir_engine *e, const struct weir_sock *s);

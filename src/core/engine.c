@@ -148,7 +148,7 @@ static int defaults(struct weir_engine *e, struct weir_error *reterr)
 	if (!o->spin_us)
 		r = weir_env_u32("WEIR_SPIN_US", &o->spin_us, reterr);
 	if (!r && !o->min_wait_us) {
-		o->min_wait_us = 200;
+		o->min_wait_us = 1000;
 		r = weir_env_u32("WEIR_MIN_WAIT_US", &o->min_wait_us, reterr);
 	}
 	if (r)
@@ -238,6 +238,12 @@ int weir_engine_open(struct weir_engine **retengine, const struct weir_engine_op
 	return 0;
 }
 
+static void wait_once(struct weir_engine *e, struct weir_wait *w)
+{
+	w->deadline_ns = weir_clock_ns() + (uint64_t)w->timeout_ns;
+	(void)e->c.ops->wait(e, w);
+}
+
 static void close_socks(struct weir_engine *e)
 {
 	struct weir_wait w = { .timeout_ns = 10000000, .want = 1 };
@@ -252,7 +258,7 @@ static void close_socks(struct weir_engine *e)
 			weir_engine_done(e, (unsigned)n);
 		weir_engine_done(e, 0);
 		if (e->socks)
-			(void)e->c.ops->wait(e, &w);
+			wait_once(e, &w);
 	}
 }
 

@@ -140,6 +140,15 @@ void weir_event_give_back(struct weir_engine *e, struct weir_event *ev)
 	(void)e;
 }
 
+/* Void events at the head of the queue go, and their slices go back. */
+void weir_event_drop_void(struct weir_engine *e)
+{
+	while (e->queue_head < e->queue_tail && e->queue[e->queue_head].type == WEIR_EVENT_NONE)
+		weir_event_give_back(e, &e->queue[e->queue_head++]);
+	if (e->queue_head == e->queue_tail && !e->batch)
+		e->slice_count = 0;
+}
+
 unsigned weir_event_hand_out(struct weir_engine *e, struct weir_event *events, unsigned max)
 {
 	unsigned n = 0;

@@ -11,10 +11,14 @@
  *	kernel reports what is there.  After such an expiry it takes longer (penalty) until the
  *	mark goes up again: a request/response peer pays once, then rarely.
  *
+ *	The look is a deadline of the loop, fixed until it is reached, so that no timer is set per
+ *	receive.
+ *
  *	   1 ── saturated window (times penalty) ──> raised ── nothing for one bound ──> 1
  *
  * Invariants: 1. a socket is on the engine's list exactly while raised != 0.  2. no byte waits
- *	below a mark for more than two bounds: one until the look, one between looks.
+ *	below a mark for more than one bound: the look comes one bound after the last arrival that
+ *	the look before has seen, or earlier.
  * Ownership: state lies in the socket; the kernel's mark is 1 again when the socket is closed.
  * Threads: the engine's.
  * Errors: where the kernel refuses the mark, it stays at 1 for good.

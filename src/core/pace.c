@@ -27,6 +27,7 @@
 #define BATCH_WANT 64
 #define BATCH_PAYS 4
 #define BATCH_BYTES (32u << 10)
+#define BATCH_NS 100000ull
 #define RATE_WINDOW_NS 1000000ull
 
 bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns)
@@ -94,7 +95,8 @@ void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
 	w->min_wait_ns = 0;
 	if (!min_ns || !w->timeout_ns || e->c.opts.spin_us)
 		return;
-	min_ns /= 2;
+	if (min_ns > BATCH_NS)
+		min_ns = BATCH_NS;
 	if (p->bytes_per_us && min_ns > BATCH_BYTES * 1000ull / p->bytes_per_us)
 		min_ns = BATCH_BYTES * 1000ull / p->bytes_per_us;
 	if (p->rate_per_ms * min_ns / 1000000ull < BATCH_PAYS)

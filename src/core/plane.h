@@ -201,11 +201,15 @@ struct weir_rx {
 /**
  * struct weir_wait - how long to wait.
  * @timeout_ns: longest sleep; -1 for ever; 0 only looks.
+ * @deadline_ns: the same as CLOCK_MONOTONIC time; UINT64_MAX for ever.  A plane may keep one timer
+ *	running over many waits and wake early when it is an old one: arming and cancelling a timer
+ *	for each sleep costs more than the rest of the sleep (on a virtual machine).
  * @min_wait_ns: batch completions for up to this long; 0 returns at the first one.
  * @want: completions that end the batching early (with @min_wait_ns).
  */
 struct weir_wait {
 	int64_t timeout_ns;
+	uint64_t deadline_ns;
 	uint64_t min_wait_ns;
 	uint32_t want;
 };
@@ -226,7 +230,8 @@ struct weir_wait {
  *	of reports made, or -errno.  Called in a loop when spinning.  Stops early when
  *	weir_core_room() says so.
  * @wait: the same, sleeping as told by struct weir_wait if nothing is there.
- * @flush: give queued requests to the kernel now; may report what ended at once.
+ * @flush: give queued requests to the kernel now; may report what ended at once.  Returns 1 where
+ *	poll() has something to do now, 0, or -errno.
  * @attach: a socket with its fd set begins its life on this plane.  On failure nothing is kept.
  * @detach: cancel all requests; up->detached() follows, once, from poll() or wait(), after the
  *	last report of the socket, also if nothing was in flight.  The plane closes s->fd then.

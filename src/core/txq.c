@@ -46,11 +46,13 @@ void weir_txq_dirty(struct weir_sock *s)
 /* Outside of batches a foreign loop may sleep next: give the kernel its requests now. */
 void weir_txq_kick(struct weir_engine *e)
 {
+	bool now;
+
 	if (e->foreign_fd < 0 || e->in_callback || e->batch || e->closing)
 		return;
 	weir_txq_flush_all(e);
-	(void)e->c.ops->flush(e);
-	weir_foreign_arm(e, e->queue_head < e->queue_tail ? 1 : weir_loop_next_ns(e));
+	now = e->c.ops->flush(e) > 0 || e->queue_head < e->queue_tail;
+	weir_foreign_arm(e, now ? 1 : weir_loop_next_ns(e));
 }
 
 static void report(struct weir_sock *s, const struct weir_tx *t, int res)

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "../core/plane.h"
@@ -45,12 +46,16 @@
 /**
  * struct epoll_plane - the plane of one engine.
  * @epfd: the set.
+ * @timer_fd: timer that ends sleeps, edge-triggered in the set.
+ * @timer_ns: when it will expire; UINT64_MAX when it is not running.
  * @direct: buffer that streams are read into.
  * @pending: sockets with something to report, linked by plane_next.
  * @ready: result of the last epoll_wait(), ready_at..ready_count not handled yet.
  */
 struct epoll_plane {
 	int epfd;
+	int timer_fd;
+	uint64_t timer_ns;
 	struct weir_direct direct;
 	struct weir_sock *pending, **pending_tail;
 	struct epoll_event ready[ROUND_MAX];
@@ -69,6 +74,8 @@ static void plane_close(struct weir_engine *e)
 	if (!p)
 		return;
 	weir_direct_fini(&p->direct);
+	if (p->timer_fd >= 0)
+		close(p->timer_fd);
 	if (p->epfd >= 0)
 		close(p->epfd);
 	free(p);
@@ -79,6 +86,8 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 {
 	struct weir_core *c = weir_core_of(e);
 	struct epoll_event ev = { .events = EPOLLIN };
+	/* Nobody reads the timer: an edge per expiry is all that is wanted. */
+	struct epoll_event edge = { .events = EPOLLIN | EPOLLET };
 	struct epoll_plane *p = calloc(1, sizeof(*p));
 	int code;
 
@@ -88,8 +97,11 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 	c->lowat_max = LOWAT_BYTES;
 	p->pending_tail = &p->pending;
 	weir_direct_init(&p->direct, READ_BYTES);
+	p->timer_ns = UINT64_MAX;
+	p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	p->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (p->epfd < 0 || epoll_ctl(p->epfd, EPOLL_CTL_ADD, c->wake_fd, &ev)) {
+	if (p->timer_fd < 0 || p->epfd < 0 || epoll_ctl(p->epfd, EPOLL_CTL_ADD, c->wake_fd, &ev) ||
+	    epoll_ctl(p->epfd, EPOLL_CTL_ADD, p->timer_fd, &edge)) {
 		code = -errno;
 		plane_close(e);
 		return weir_error_set(reterr, code, "epoll_create1", NULL, "raise ulimit -n");
@@ -329,6 +341,23 @@ static void handle(struct weir_sock *s, uint32_t events)
 	}
 }
 
+/* A timer that ends the sleep by @deadline_ns, or earlier: the core waits again then. */
+static void timer_cover(struct weir_engine *e, uint64_t deadline_ns)
+{
+	struct epoll_plane *p = plane_of(e);
+	struct itimerspec its = { 0 };
+
+	if (p->timer_ns <= weir_core_of(e)->now_ns)
+		p->timer_ns = UINT64_MAX;
+	if (p->timer_ns <= deadline_ns)
+		return;
+	its.it_value.tv_sec = (time_t)(deadline_ns / 1000000000);
+	its.it_value.tv_nsec = (long)(deadline_ns % 1000000000);
+	weir_core_of(e)->stats.syscalls++;
+	if (!timerfd_settime(p->timer_fd, TFD_TIMER_ABSTIME, &its, NULL))
+		p->timer_ns = deadline_ns;
+}
+
 static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 {
 	struct epoll_plane *p = plane_of(e);
@@ -372,7 +401,10 @@ static int plane_poll(struct weir_engine *e)
 
 static int plane_wait(struct weir_engine *e, const struct weir_wait *w)
 {
-	return round_trip(e, w->timeout_ns);
+	if (w->timeout_ns <= 0)
+		return round_trip(e, w->timeout_ns);
+	timer_cover(e, w->deadline_ns);
+	return round_trip(e, plane_of(e)->timer_ns <= w->deadline_ns ? -1 : w->timeout_ns);
 }
 
 static int plane_flush(struct weir_engine *e)

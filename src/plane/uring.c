@@ -389,7 +389,9 @@ static void handle(struct weir_engine *e, const struct io_uring_cqe *cqe)
 	void *ptr = (void *)(uintptr_t)(cqe->user_data & ~UD_KIND);
 	unsigned kind = cqe->user_data & UD_KIND;
 
-	if (kind == UD_MISC) {
+	if (kind == UD_MISC && cqe->user_data >> 3) {
+		uring_of(e)->timers[(cqe->user_data >> 3) - 1] = 0;
+	} else if (kind == UD_MISC) {
 		if (!(cqe->flags & IORING_CQE_F_MORE))
 			uring_of(e)->wake_armed = false;
 	} else if (kind == UD_SEND) {
@@ -420,6 +422,36 @@ static void reap(struct weir_engine *e)
 	}
 }
 
+/*
+ * See to it that a timer ends the sleep by @deadline_ns.  One that ends it earlier will do: the
+ * core looks at its clock and waits again.  False where there is no place for another one.
+ */
+static bool timer_covers(struct weir_engine *e, uint64_t deadline_ns)
+{
+	struct uring_plane *p = uring_of(e);
+	struct io_uring_sqe *sqe;
+	unsigned place = TIMERS_MAX;
+
+	for (unsigned i = 0; i < TIMERS_MAX; i++) {
+		if (!p->timers[i])
+			place = i;
+		else if (p->timers[i] <= deadline_ns)
+			return true;
+	}
+	if (place == TIMERS_MAX || !(sqe = uring_sqe(e)))
+		return false;
+	p->timers[place] = deadline_ns;
+	p->timer_ts[place].tv_sec = (int64_t)(deadline_ns / 1000000000);
+	p->timer_ts[place].tv_nsec = (long long)(deadline_ns % 1000000000);
+	sqe->opcode = IORING_OP_TIMEOUT;
+	sqe->fd = -1;
+	sqe->addr = (uint64_t)(uintptr_t)&p->timer_ts[place];
+	sqe->len = 1;
+	sqe->timeout_flags = IORING_TIMEOUT_ABS;
+	sqe->user_data = (uint64_t)(place + 1) << 3 | UD_MISC;
+	return true;
+}
+
 static int enter(struct weir_engine *e, const struct weir_wait *w)
 {
 	struct uring_plane *p = uring_of(e);
@@ -430,6 +462,8 @@ static int enter(struct weir_engine *e, const struct weir_wait *w)
 
 	if (w && w->timeout_ns && !weir_ring_ready(&p->ring)) {
 		timeout = w->timeout_ns;
+		if (timeout > 0 && timer_covers(e, w->deadline_ns))
+			timeout = -1;
 		want = 1;
 		c->stats.sleeps++;
 		if (w->min_wait_ns && !(p->without & WEIR_WITHOUT_MIN_WAIT)) {
@@ -482,12 +516,15 @@ static int plane_flush(struct weir_engine *e)
 {
 	struct uring_plane *p = uring_of(e);
 
+	int r = 0;
+
 	wake_arm(e);
 	uring_rx_refill(e);
-	if (!weir_ring_queued(&p->ring))
-		return 0;
-	weir_core_of(e)->stats.syscalls++;
-	return weir_ring_enter(&p->ring, 0, 0, 0);
+	if (weir_ring_queued(&p->ring)) {
+		weir_core_of(e)->stats.syscalls++;
+		r = weir_ring_enter(&p->ring, 0, 0, 0);
+	}
+	return r < 0 ? r : p->pending || weir_ring_ready(&p->ring);
 }
 
 const struct weir_plane_ops weir_plane_uring = {

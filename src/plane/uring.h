@@ -18,7 +18,7 @@ enum {
 	UD_CANCEL = 4,	/* sock */
 	UD_POLLOUT = 5, /* sock */
 	UD_POLLIN = 6,	/* sock: poll, then read directly */
-	UD_MISC = 7,	/* none: the eventfd */
+	UD_MISC = 7,	/* none: the eventfd; or number of a timer, from 1 */
 };
 
 #define UD_KIND 7ull
@@ -43,6 +43,7 @@ enum {
 #define GROUP_DGRAM 1
 #define FILES_MAX 16384
 #define BUNDLE_PIECES 64
+#define TIMERS_MAX 4
 #define LOWAT_BYTES (256u << 10)
 
 /**
@@ -59,6 +60,8 @@ enum {
  * @slot_count: entries in @slots.
  * @pending: sockets to look after, linked by plane_next.
  * @wake_armed: the engine's eventfd is watched.
+ * @timers: deadlines of the timers in flight, 0 for a free place.
+ * @timer_ts: their times as the kernel takes them.
  * @hot: stream that is read directly while the engine spins, not by a request; or NULL.
  * @last_rx: stream that the last receive completion was for.
  * @rx_streak: completions for it in a row.
@@ -77,6 +80,8 @@ struct uring_plane {
 	uint32_t slot_count;
 	struct weir_sock *pending, **pending_tail;
 	bool wake_armed;
+	uint64_t timers[TIMERS_MAX];
+	struct __kernel_timespec timer_ts[TIMERS_MAX];
 	struct weir_sock *hot, *last_rx;
 	uint32_t rx_streak;
 	int signal_fd;

@@ -35,6 +35,7 @@ static int need_opcodes(struct uring_plane *p, struct weir_error *reterr)
 		{ IORING_OP_RECV, "RECV" },	  { IORING_OP_SEND, "SEND" },
 		{ IORING_OP_SENDMSG, "SENDMSG" }, { IORING_OP_RECVMSG, "RECVMSG" },
 		{ IORING_OP_POLL_ADD, "POLL_ADD" }, { IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL" },
+		{ IORING_OP_TIMEOUT, "TIMEOUT" },
 	};
 	struct io_uring_probe *probe = io_uring_get_probe_ring(&p->ring.u);
 
