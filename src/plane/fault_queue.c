@@ -14,7 +14,7 @@
  * Invariants: 1. a stream's pieces are passed on in the order of their arrival.  2. the last
  *	piece of a buffer that is passed on is the one that says so: with incremental buffers
  *	several sockets share one, and the core may give it away after "last".  3. a report is
- *	passed on exactly once.
+ *	passed on exactly once.  4. a queued piece counts as lent in the ledger.
  * Ownership: reports belong to the queue; what they point to stays the plane's or the core's.
  * Threads: the engine's.
  * Errors: without memory for a report the engine could not go on: the process is out of memory
@@ -92,6 +92,9 @@ void weir_fault_report(struct weir_fault *f, const struct weir_report *like)
 		return;
 	}
 	*r = *like;
+	/* A plane may write again to a buffer that nobody has a piece of. */
+	if (r->kind == WEIR_REPORT_RECEIVED)
+		weir_pool_deliver(r->rx.pool, r->rx.buffer);
 	r->next = NULL;
 	if (!f->head && f->owe_fd >= 0)
 		(void)eventfd_write(f->owe_fd, 1);
@@ -185,6 +188,8 @@ void weir_fault_pass(struct weir_fault *f)
 		if (r->kind == WEIR_REPORT_RECEIVED)
 			move_last(f, r);
 		pass_on(f, r);
+		if (r->kind == WEIR_REPORT_RECEIVED)
+			weir_pool_return(r->rx.pool, r->rx.buffer);
 		r->next = f->free;
 		f->free = r;
 	}
