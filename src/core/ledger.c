@@ -117,7 +117,8 @@ int weir_pool_take(struct weir_pool *p)
 
 void weir_pool_deliver(struct weir_pool *p, uint32_t index)
 {
-	weir_assert(index < p->buf_count && p->bufs[index].kernel);
+	/* Not always KERNEL: the fault plane has pieces of its own out while it delays some. */
+	weir_assert(index < p->buf_count && p->bufs[index].state != WEIR_BUF_FREE);
 	p->bufs[index].lent++;
 }
 

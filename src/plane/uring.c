@@ -85,10 +85,11 @@ void uring_cancel(struct weir_sock *s, uint64_t user_data)
  */
 static void sweep(struct weir_sock *s)
 {
-	struct io_uring_sqe *sqe = uring_sqe(s->engine);
+	struct io_uring_sqe *sqe;
 
 	s->plane_bits &= ~UR_SWEEP;
-	if (!s->plane_refs || !sqe)
+	/* An entry that is taken must be filled: look first. */
+	if (!s->plane_refs || !(sqe = uring_sqe(s->engine)))
 		return;
 	sqe->opcode = IORING_OP_ASYNC_CANCEL;
 	sqe->fd = s->plane_slot >= 0 ? s->plane_slot : s->fd;
