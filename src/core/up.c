@@ -14,6 +14,7 @@
  * Sources: accept(2), errors that a new connection already has.
  * Tests: tests/contract/
  */
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "core.h"
@@ -118,8 +119,26 @@ static void accept_failed(struct weir_sock *s, int res)
 		weir_sock_want_rx(s);
 }
 
+/*
+ * A reset is told once: to the send that is in flight, if there is one, and the reader then finds
+ * a mere end.  The state of the connection tells the two apart: a peer that only ended its stream
+ * leaves it in CLOSE_WAIT.
+ */
+static bool was_reset(const struct weir_sock *s)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (!s->is_tcp || !s->ops_count || s->shut_done)
+		return false;
+	return !getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_state == TCP_CLOSE;
+}
+
 static void stream_end(struct weir_sock *s, int res)
 {
+	if (!res && was_reset(s))
+		res = -ECONNRESET;
 	s->rx_ended = true;
 	weir_lowat_drop(s);
 	if (s->tx_broken && (res == 0 || res == -ENOTCONN))
