@@ -15,7 +15,6 @@
  */
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,16 +22,6 @@
 #include <unistd.h>
 
 #include "core.h"
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
 
 #define SOCK_FLAGS                                                                                \
 	(WEIR_SOCK_PAUSED | WEIR_SOCK_NODELAY | WEIR_SOCK_REUSEPORT | WEIR_SOCK_V6ONLY |          \

@@ -14,6 +14,7 @@
 
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -28,6 +29,17 @@
 #define weir_assert(cond) assert(cond)
 #else
 #define weir_assert(cond) ((void)0)
+#endif
+
+/* Linux 4.18 and 5.0; older C libraries lack the names. */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef SOL_UDP
+#define SOL_UDP 17
 #endif
 
 #define WEIR_OP_IOVS 64	  /* pieces per send request; UDP GSO takes 64 segments at most */

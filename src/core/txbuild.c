@@ -15,17 +15,9 @@
  * Sources: udp(7) UDP_SEGMENT; UDP_MAX_SEGMENTS = 64 before Linux 6.10, 128 after.
  * Tests: tests/contract/ (order, trains, mixed peers and sizes)
  */
-#include <netinet/udp.h>
 #include <string.h>
 
 #include "core.h"
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
 
 #define STREAM_BYTES (256u << 10)
 #define TRAIN_BYTES 65000u

@@ -15,18 +15,10 @@
  */
 #include "direct.h"
 
-#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../util/util.h"
-
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
 
 #define REST_MIN 2048 /* do not begin a read with less room than this */
 #define BATCH 16      /* datagrams, or connections, per call */
@@ -50,7 +42,7 @@ static int buffer_ready(struct weir_direct *d, struct weir_engine *e)
 	int r;
 
 	if (!d->pool) {
-		r = weir_core_stream_pool(e, 256u << 10, &d->pool);
+		r = weir_core_stream_pool(e, WEIR_DIRECT_BUF_BYTES, &d->pool);
 		if (r)
 			return r;
 	}

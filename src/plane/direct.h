@@ -7,6 +7,8 @@
 
 #include "../core/plane.h"
 
+#define WEIR_DIRECT_BUF_BYTES (256u << 10) /* stream buffers, where the options name no size */
+
 /**
  * struct weir_direct - the buffer that streams are read into.
  * @pool: stream pool; NULL before the first read.

@@ -147,8 +147,17 @@ static void pend(struct weir_sock *s, uint32_t bits)
 static int attach(struct weir_sock *s, struct weir_error *reterr)
 {
 	struct epoll_event ev = { .events = 0, .data.ptr = s };
-	int flags;
+	struct weir_pool *pool;
+	int flags, r;
 
+	/* Memory that cannot be had is an error of the one who opens, not of the first arrival. */
+	if (s->kind == WEIR_DGRAM)
+		r = weir_core_dgram_pool(s->engine, &pool);
+	else
+		r = weir_core_stream_pool(s->engine, WEIR_DIRECT_BUF_BYTES, &pool);
+	if (r)
+		return weir_error_set(reterr, r, "receive area", NULL,
+				      "less memory: set area_bytes, or raise the limit");
 	/* A listener that blocks would stop the engine when its client has gone. */
 	if (s->kind == WEIR_LISTENER) {
 		flags = fcntl(s->fd, F_GETFL);

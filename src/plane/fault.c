@@ -356,15 +356,18 @@ static int fault_recv_start(struct weir_sock *s)
 {
 	struct weir_fault_sock *fs = weir_fault_sock_of(s);
 	struct weir_fault *f = weir_fault_of(s);
-	int r;
+	int r = 0;
 
-	if (s->kind != WEIR_LISTENER && weir_fault_hit(f, WEIR_FAULT_ENOMEM))
+	if (weir_fault_hit(f, WEIR_FAULT_EAGAIN))
+		r = -EAGAIN;
+	else if (s->kind != WEIR_LISTENER && weir_fault_hit(f, WEIR_FAULT_ENOBUFS))
+		r = -ENOBUFS;
+	else if (s->kind != WEIR_LISTENER && weir_fault_hit(f, WEIR_FAULT_ENOMEM))
 		return -ENOMEM;
-	if (s->kind != WEIR_LISTENER && weir_fault_hit(f, WEIR_FAULT_ENOBUFS))
-		return -ENOBUFS;
-	if (weir_fault_hit(f, WEIR_FAULT_EAGAIN)) {
+	if (r) {
+		/* It started, and ended at once. */
 		weir_fault_report(f, &(struct weir_report){
-			.s = s, .kind = WEIR_REPORT_RECV_END, .res = -EAGAIN });
+			.s = s, .kind = WEIR_REPORT_RECV_END, .res = r });
 		return 0;
 	}
 	fs->armed = true;

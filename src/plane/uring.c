@@ -269,7 +269,12 @@ static void slot_release(struct weir_sock *s)
 static int attach(struct weir_sock *s, struct weir_error *reterr)
 {
 	int flags = fcntl(s->fd, F_GETFL);
+	int r = uring_rx_ready(s);
 
+	/* Memory that cannot be had is an error of the one who opens, not of the first arrival. */
+	if (r)
+		return weir_error_set(reterr, r, "receive area", NULL,
+				      "less memory: set area_bytes, or raise the limit");
 	/* On a non-blocking descriptor io_uring answers EAGAIN where it should wait. */
 	if (flags < 0 || ((flags & O_NONBLOCK) && fcntl(s->fd, F_SETFL, flags & ~O_NONBLOCK)))
 		return weir_error_set(reterr, -errno, "fcntl", NULL, NULL);

@@ -104,6 +104,7 @@ void uring_target(const struct weir_sock *s, struct io_uring_sqe *sqe);
 void uring_cancel(struct weir_sock *s, uint64_t user_data);
 
 /* uring_rx.c */
+int uring_rx_ready(struct weir_sock *s);
 int uring_rx_start(struct weir_sock *s);
 void uring_rx_stop(struct weir_sock *s);
 void uring_rx_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe);

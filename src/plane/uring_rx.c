@@ -81,6 +81,19 @@ static int dgram_ready(struct weir_engine *e)
 				 round_pow2(p->dgram_pool->buf_count), false);
 }
 
+/* Memory and buffer ring for what the socket will receive. */
+int uring_rx_ready(struct weir_sock *s)
+{
+	struct weir_engine *e = s->engine;
+	struct weir_pool *pool;
+
+	if (uring_of(e)->without & WEIR_WITHOUT_BUFFER_RING)
+		return s->kind == WEIR_DGRAM ?
+			       weir_core_dgram_pool(e, &pool) :
+			       weir_core_stream_pool(e, WEIR_DIRECT_BUF_BYTES, &pool);
+	return s->kind == WEIR_DGRAM ? dgram_ready(e) : stream_ready(e);
+}
+
 static void refill(struct weir_bufring *b, struct weir_pool *pool)
 {
 	bool added = false;

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+#
+# Short names for what CMake presets and scripts do.  `make help` lists them.
+
+PREFIX ?= /usr/local
+export DESTDIR
+
+.PHONY: all demo check bench tidy install clean help
+.DEFAULT_GOAL := all
+
+all: ## build the library and the command; leaves build/weir
+	@scripts/deps.sh build
+	@scripts/build.sh release product
+	@ln -sfn release/tools/weir build/weir
+
+demo: ## stock iperf3 against our server, over every plane of this machine
+	@scripts/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@demo/demo.sh
+
+check: ## all tests: two compilers, sanitizers, rules; last line counts them
+	@scripts/deps.sh build check
+	@scripts/check.sh
+
+bench: ## side-by-side benchmark of the host planes; ARGS="..." goes to it
+	@scripts/deps.sh build bench
+	@scripts/build.sh release weir-bench-host
+	@build/release/bench/weir-bench-host $(ARGS)
+
+tidy: ## clang-tidy over the library and the command, and the rules test
+	@scripts/deps.sh build check
+	@scripts/tidy.sh
+
+install: all ## install below PREFIX (default /usr/local); DESTDIR is honoured
+	@cmake --install build/release --prefix $(PREFIX)
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
+
+clean: ## remove everything that was built
+	@rm -rf build
+
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# iperf3_udp.sh - UDP tests in all pairings of stock iperf3 and ours, over each plane.
+# Timeout: 240
+#
+# Theory: at rates far below what loopback carries nothing may be lost, so that counts must agree;
+# without a limit only their relations can be checked.
+
+. "$(dirname "$0")/lib_iperf3.sh"
+need iperf3
+
+counts='end["sum"]["packets"] > 10 and end["sum"]["lost_packets"] == 0'
+complete='end["sum_sent"]["packets"] == end["sum_received"]["packets"]'
+
+pair() {
+	local server=$1 side=$2 plane=$3 name="$2 -> $1 server ($3), UDP"
+	local weir_server=() weir_client=()
+
+	[ "$server" = weir ] && weir_server=(--plane "$plane")
+	[ "$side" = weir ] && weir_client=(--plane "$plane")
+	start_server "$server" "${weir_server[@]}"
+	run() {
+		local what=$1
+		shift
+		must_client "$name, $what" "$side" -c 127.0.0.1 -u -J "${weir_client[@]}" "$@"
+	}
+	run "-b 20M" -b 20M -l 1400 -t 1 && json client.out "$name, -b 20M" "$counts" "$complete" \
+		'start["test_start"]["protocol"] == "UDP"' \
+		'1500 < end["sum"]["packets"] < 2100' \
+		'2.0e6 < end["sum_sent"]["bytes"] < 2.8e6' \
+		'0 <= end["sum"]["jitter_ms"] < 50' \
+		'end["streams"][0]["udp"]["out_of_order"] == 0'
+	run "-n" -n 100K -l 1000 -b 50M && json client.out "$name, -n" "$counts" \
+		'102400 <= end["sum_sent"]["bytes"] <= 103400' \
+		'end["sum_sent"]["packets"] in (103, 104)'
+	run "-k" -k 50 -l 1000 -b 50M && json client.out "$name, -k" "$counts" \
+		'end["sum_sent"]["packets"] == 50'
+	run "64 bit" -k 60 -l 500 -b 50M --udp-counters-64bit && json client.out "$name, 64 bit" \
+		"$counts" 'end["sum_sent"]["packets"] == 60'
+	run "-P 4" -P 4 -k 200 -l 500 -b 20M && json client.out "$name, -P 4" "$counts" \
+		'len(end["streams"]) == 4' \
+		'all(s["udp"]["packets"] > 10 for s in end["streams"])' \
+		'sum(s["udp"]["packets"] for s in end["streams"]) == end["sum"]["packets"]'
+	run "-R" -R -b 20M -l 1400 -t 1 && json client.out "$name, -R" "$counts" \
+		'1500 < end["sum_received"]["packets"] < 2100' \
+		'2.0e6 < end["sum_received"]["bytes"] < 2.8e6'
+	run "-R 64 bit -P 2" -R -P 2 -b 5M -l 200 -n 50K --udp-counters-64bit &&
+		json client.out "$name, -R 64 bit" "$counts" \
+			'end["sum_received"]["bytes"] >= 50 << 10'
+	run "-b 0" -b 0 -l 1000 -t 1 && json client.out "$name, -b 0" \
+		'end["sum_sent"]["packets"] > 10000' \
+		'end["sum_received"]["bytes"] <= end["sum_sent"]["bytes"]' \
+		'0 <= end["sum"]["lost_percent"] < 100' \
+		'end["sum"]["lost_packets"] * 1000 + end["sum_received"]["bytes"] <= end["sum_sent"]["bytes"] + 1000000'
+	run "large" -b 100M -l 40000 -k 20 && json client.out "$name, large" "$counts"
+	[ "$server$side" = weirweir ] || timed "$server" "$side"
+	stop_server
+}
+
+timed() {
+	run "--bidir" --bidir -b 10M -l 1000 -t 1 && json client.out "$name, --bidir" "$counts" \
+		'end["sum_bidir_reverse"]["packets"] > 1000' \
+		'end["sum_bidir_reverse"]["lost_packets"] == 0' \
+		'len(end["streams"]) == 2'
+	run "-O" -O 1 -t 1 -b 10M -l 1000 && json client.out "$name, -O" "$counts" \
+		'1000 < end["sum"]["packets"] < 1500' \
+		'any(i["sum"]["omitted"] for i in intervals)'
+}
+
+find_planes
+for plane in "${planes[@]}"; do
+	pair weir stock "$plane"
+	pair stock weir "$plane"
+	pair weir weir "$plane"
+done
+finish

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text.c - small text helpers of the tools: the nearest word, bytes for a person.
+ *
+ * Theory: nearness is the number of letters to insert, remove, replace or swap with a neighbour
+ *	(restricted edit distance), row by row with three rows kept.  A candidate is near when
+ *	that is at most a third of the longer word, rounded up; a prefix always is.
+ * Invariants:
+ *	1. words longer than WORD_MAX are near to nothing.
+ * Ownership: none; candidates are returned as they were given.
+ * Threads: any.
+ * Errors: none.
+ * Sources: none.
+ * Tests: tests/unit/test_opt.c
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "weir_tool.h"
+
+#define WORD_MAX 40
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned rows[3][WORD_MAX + 1];
+	unsigned *before = rows[0], *last = rows[1], *row = rows[2];
+
+	for (size_t j = 0; j <= b_len; j++)
+		last[j] = (unsigned)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		unsigned *spare;
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b_len; j++) {
+			row[j] = min3(last[j] + 1, row[j - 1] + 1,
+				      last[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
+		}
+		spare = before;
+		before = last;
+		last = row;
+		row = spare;
+	}
+	return last[b_len];
+}
+
+const char *tool_nearest(const char *word, const char *(*at)(const void *user, unsigned i),
+			 const void *user)
+{
+	size_t len = strlen(word);
+	unsigned best = WORD_MAX;
+	const char *found = NULL, *candidate;
+
+	if (!len || len > WORD_MAX)
+		return NULL;
+	for (unsigned i = 0; (candidate = at(user, i)); i++) {
+		size_t candidate_len = strlen(candidate);
+		size_t longer = len > candidate_len ? len : candidate_len;
+		unsigned far;
+
+		if (candidate_len > WORD_MAX)
+			continue;
+		far = distance(word, len, candidate, candidate_len);
+		if (!strncmp(word, candidate, len))
+			far = 1;
+		if (far < best && far <= (longer + 2) / 3) {
+			best = far;
+			found = candidate;
+		}
+	}
+	return found;
+}
+
+const char *tool_format_bytes(double bytes, char *buf, size_t buf_bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	unsigned unit = 0;
+
+	while (bytes >= 1024 && unit < 6) {
+		bytes /= 1024;
+		unit++;
+	}
+	if (!unit)
+		snprintf(buf, buf_bytes, "%.0f B", bytes);
+	else
+		snprintf(buf, buf_bytes, "%.*f %s",
+			 bytes < 10  ? 2 :
+			 bytes < 100 ? 1 :
+				       0,
+			 bytes, units[unit]);
+	return buf;
+}
