@@ -40,7 +40,6 @@ int main(int argc, char **argv)
 	if (weir_engine_open(&e, NULL, &err) ||
 	    weir_listen(e, argc > 1 ? argv[1] : "*:9000", &ops, NULL, NULL, NULL, &err))
 		return weir_error_print(stderr, &err), 1;
-	fprintf(stderr, "%s\n", weir_engine_why(e));
 	weir_engine_run(e);
 	weir_engine_close(e);
 }

@@ -177,7 +177,7 @@ static const struct opt table[] = {
 	{ .name = "logfile", .kind = OPT_STRING, .target = &conf.logfile, .arg = "FILE",
 	  .help = "append all output to FILE" },
 	{ .name = "forceflush", .kind = OPT_FLAG, .target = &conf.forceflush,
-	  .help = "flush the output after each interval" },
+	  .help = "does nothing: output is flushed after each interval anyway" },
 	{ .name = "timestamps", .kind = OPT_STRING, .target = &conf.timestamps,
 	  .given = &given.stamps, .flags = OPT_OPTIONAL, .arg = "FORMAT",
 	  .help = "begin each line with the time, as strftime(3) formats it" },

@@ -185,8 +185,8 @@ void i3_report_interval(struct i3_test *t)
 		i3_json_interval(t);
 	else
 		i3_text_interval(t);
-	if (t->conf->forceflush || t->conf->logfile)
-		fflush(t->conf->out);
+	/* as --forceflush asks for, but always: a report that is not seen is of no use */
+	fflush(t->conf->out);
 }
 
 void i3_report_summary(struct i3_test *t)

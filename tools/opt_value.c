@@ -112,12 +112,14 @@ static int parse_whole(const char **text, unsigned base, uint64_t *ret)
 /* Reads ".digits"; the value is below 1. */
 static int parse_fraction(const char **text, double *ret)
 {
-	double value = 0, place = 0.1;
+	double value = 0, place = 1;
 
 	if (!isdigit((unsigned char)(*text)[1]))
 		return -EINVAL;
-	for (++*text; isdigit((unsigned char)**text); ++*text, place /= 10)
+	while (isdigit((unsigned char)*++*text)) {
+		place /= 10;
 		value += (**text - '0') * place;
+	}
 	*ret = value;
 	return 0;
 }

@@ -137,6 +137,7 @@ struct weir_engine {
 	unsigned chunk_count, chunk_cap;
 
 	struct weir_pace pace;
+	struct weir_area *given_area;
 	int foreign_fd;
 	int timer_fd;
 	uint64_t timer_fd_ns;

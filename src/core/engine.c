@@ -221,6 +221,9 @@ int weir_engine_open(struct weir_engine **retengine, const struct weir_engine_op
 		r = check(&e->c.opts, reterr);
 	if (!r)
 		r = defaults(e, reterr);
+	/* Now, not when the pool is made: the caller may close its own at once. */
+	if (!r && e->c.opts.area)
+		e->given_area = weir_area_ref(e->c.opts.area);
 	if (!r)
 		r = pin(&e->c.opts, reterr);
 	if (!r)
@@ -281,6 +284,7 @@ void weir_engine_close(struct weir_engine *e)
 	}
 	weir_pool_free(e->c.stream_pool);
 	weir_pool_free(e->c.dgram_pool);
+	weir_area_close(e->given_area);
 	close_fd(e->foreign_fd);
 	close_fd(e->timer_fd);
 	close_fd(e->c.wake_fd);

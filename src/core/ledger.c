@@ -76,7 +76,7 @@ void weir_pool_free(struct weir_pool *pool)
 	free(pool);
 }
 
-static uint8_t derive(const struct weir_buf *b)
+static uint8_t derive(const struct weir_pool_buf *b)
 {
 	if (b->kernel)
 		return WEIR_BUF_KERNEL;
@@ -85,7 +85,7 @@ static uint8_t derive(const struct weir_buf *b)
 	return b->lent ? WEIR_BUF_DELIVERED : WEIR_BUF_FREE;
 }
 
-static void settle(struct weir_pool *p, struct weir_buf *b)
+static void settle(struct weir_pool *p, struct weir_pool_buf *b)
 {
 	uint8_t now = derive(b);
 
@@ -104,7 +104,7 @@ static void settle(struct weir_pool *p, struct weir_buf *b)
 
 int weir_pool_take(struct weir_pool *p)
 {
-	struct weir_buf *b;
+	struct weir_pool_buf *b;
 
 	if (!p->free_count)
 		return -1;

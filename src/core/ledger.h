@@ -25,14 +25,14 @@ enum weir_buf_state {
 };
 
 /**
- * struct weir_buf - one buffer.
+ * struct weir_pool_buf - one buffer.
  * @lent: pieces in the present batch.
  * @held: pieces kept by the application or in flight as memory of sends.
  * @used_bytes: how much of it has been received into (incremental consumption).
  * @kernel: the kernel may write to it.
  * @state: where it is, derived from the fields above.
  */
-struct weir_buf {
+struct weir_pool_buf {
 	uint32_t lent;
 	uint32_t held;
 	uint32_t used_bytes;
@@ -60,7 +60,7 @@ struct weir_pool {
 	char *base;
 	uint32_t buf_bytes;
 	uint32_t buf_count;
-	struct weir_buf *bufs;
+	struct weir_pool_buf *bufs;
 	uint32_t *free_stack;
 	uint32_t free_count;
 	uint32_t count[WEIR_BUF_STATES];

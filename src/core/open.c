@@ -127,8 +127,14 @@ static const char *bind_hint(int code)
 		return "ports below 1024 need CAP_NET_BIND_SERVICE, paths need write permission";
 	case -EADDRNOTAVAIL:
 		return "no interface of this machine has the address";
+	case -EAFNOSUPPORT:
+		return "local address and peer must be of one family, which this machine has";
+	case -ENETUNREACH:
+		return "no route leads there: see ip route get";
+	case -ENOENT:
+		return "the folder of the path does not exist";
 	default:
-		return "";
+		return "see the manual page of the system call for this error";
 	}
 }
 
@@ -297,7 +303,7 @@ int weir_udp_open(struct weir_engine *e, const char *local, const struct weir_so
 	if (a.len)
 		r = bind_to(fd, &a, local, reterr);
 	if (!r && peer.len && connect(fd, &peer.sa, peer.len))
-		r = weir_error_set(reterr, -errno, "connect", o.peer, NULL);
+		r = weir_error_set(reterr, -errno, "connect", o.peer, "%s", bind_hint(-errno));
 	if (!r)
 		r = enter(e, fd, WEIR_DGRAM, (a.len ? &a : &peer)->sa.sa_family, ops, user, &o,
 			  &s, reterr);

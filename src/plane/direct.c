@@ -62,7 +62,7 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s)
 	struct weir_engine *e = s->engine;
 	const struct weir_plane_up *up = weir_core_of(e)->up;
 	struct weir_rx rx = { 0 };
-	struct weir_buf *b;
+	struct weir_pool_buf *b;
 	size_t room;
 	ssize_t n;
 	int r = buffer_ready(d, e);

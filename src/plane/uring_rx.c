@@ -268,7 +268,7 @@ static void stream_data(struct weir_sock *s, uint32_t len, bool more)
 
 	while (len) {
 		uint32_t id = weir_bufring_at_head(b);
-		struct weir_buf *buf = &pool->bufs[id];
+		struct weir_pool_buf *buf = &pool->bufs[id];
 		uint32_t offset = buf->used_bytes;
 		uint32_t n = pool->buf_bytes - offset < len ? pool->buf_bytes - offset : len;
 		bool last;

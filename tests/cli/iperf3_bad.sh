@@ -391,7 +391,7 @@ for plane in "${planes[@]}"; do
 
 	# a client that is killed, one that is stopped in the middle and killed later
 	for signal in KILL STOP; do
-		timeout 30 iperf3 -p "$port" -c 127.0.0.1 -t 20 -R >victim.out 2>&1 &
+		timeout 30 iperf3 -p "$port" -c 127.0.0.1 -t 20 -R --forceflush >victim.out 2>&1 &
 		victim=$!
 		started+=("$victim")
 		until_true 10 grep -q "sec .*Bytes" victim.out ||

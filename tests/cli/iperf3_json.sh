@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# iperf3_json.sh - our JSON has every key that stock iperf3's has, on either side; the server's output
-# reaches the client.
+# iperf3_json.sh - our JSON has every key that stock iperf3's has, on either side; the server's
+# output reaches the client.
 #
 # Theory: the same test is run with stock iperf3 and with ours; the paths of all keys of the stock
 # document must be in ours.

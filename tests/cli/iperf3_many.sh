@@ -42,7 +42,8 @@ for plane in "${planes[@]}"; do
 		json client.out "$name" 'end["sum_sent"]["bytes"] == 128 << 20'
 	must_client "$name -R" weir -c 127.0.0.1 -P 128 -t 1 -R -J --plane "$plane" &&
 		json client.out "$name -R" 'end["sum_received"]["bytes"] > 1 << 20'
-	must_client "$name -u" weir -c 127.0.0.1 -P 128 -u -b 200K -l 500 -t 1 -J --plane "$plane" &&
+	must_client "$name -u" weir -c 127.0.0.1 -P 128 -u -b 200K -l 500 -t 1 -J \
+		--plane "$plane" &&
 		json client.out "$name -u" 'end["sum"]["packets"] > 128 * 30'
 	stop_server
 done

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# iperf3_options.sh - options do what they say, on the wire and on the sockets; bad ones are refused.
+# iperf3_options.sh - options do what they say, on the wire and on the sockets; bad ones are
+# refused.
 #
 # Theory: what an option does to a socket is asked from the kernel through ss(8) where it can be,
 # else seen in the server's JSON document.
@@ -55,7 +56,8 @@ refused "file" -c localhost -F x
 refused "operand\|argument" -c localhost something
 refused "no-such" -c localhost --no-such-option
 "$WEIR" iperf3 --help >help.out || fail "--help: exit code"
-for word in --parallel --bidir --reverse --udp --json --plane --one-off --omit --get-server-output; do
+for word in --parallel --bidir --reverse --udp --json --plane --one-off --omit \
+	--get-server-output; do
 	grep -q -e "$word" help.out || fail "--help says nothing of $word"
 done
 [ "$(wc -L <help.out)" -le 80 ] || fail "--help: lines over 80 columns"

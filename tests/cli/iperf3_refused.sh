@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# iperf3_refused.sh - a second client is refused as iperf3 refuses it, and the first is not disturbed.
+# iperf3_refused.sh - a second client is refused as iperf3 refuses it, and the first is not
+# disturbed.
 #
-# Theory: the first client runs until it is interrupted; that it runs is seen in the server's output.
+# Theory: the first client runs until it is interrupted; that it runs is seen in what the server
+# prints.
 
 . "$(dirname "$0")/lib_iperf3.sh"
 need iperf3

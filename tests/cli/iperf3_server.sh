@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# iperf3_server.sh - the server's and the client's life: -1, signals, PID file, log file, many tests.
+# iperf3_server.sh - the server's and the client's life: -1, signals, PID file, log file, many
+# tests.
 #
-# Theory: what a user does to a process is done to it, and its exit code and last words are looked at.
+# Theory: what a user does to a process is done to it, and its exit code and last words are looked
+# at.
 
 . "$(dirname "$0")/lib_iperf3.sh"
 need iperf3
@@ -33,7 +35,8 @@ for signal in INT TERM; do
 	[ $? -eq 1 ] || fail "SIG$signal while idle: exit code"
 	forget "$server_pid"
 	[ -e pid.file ] && fail "SIG$signal: the PID file is left"
-	grep -q "interrupt - the server has terminated" server.out || fail "SIG$signal: $(cat server.out)"
+	grep -q "interrupt - the server has terminated" server.out ||
+		fail "SIG$signal: $(cat server.out)"
 
 	for kind in stock weir; do
 		start_server weir -i 0.1
@@ -52,7 +55,8 @@ for signal in INT TERM; do
 		wait "$first"
 		[ $? -eq 1 ] || fail "SIG$signal: the $kind client's exit code"
 		forget "$first"
-		grep -q "the server has terminated" first.out || fail "$kind client: $(tail -3 first.out)"
+		grep -q "the server has terminated" first.out ||
+			fail "$kind client: $(tail -3 first.out)"
 		grep -q "receiver" server.out || fail "SIG$signal: no summary: $(tail -5 server.out)"
 	done
 done
@@ -69,7 +73,8 @@ for kind in stock weir; do
 	wait "$first"
 	[ $? -eq 1 ] || fail "interrupted client: exit code"
 	forget "$first"
-	grep -q "interrupt - the client has terminated" first.out || fail "client: $(tail -3 first.out)"
+	grep -q "interrupt - the client has terminated" first.out ||
+		fail "client: $(tail -3 first.out)"
 	grep -q "sender" first.out || fail "interrupted client: no summary"
 	until_true 5 grep -q "the client has terminated" server.out ||
 		fail "$kind server: $(tail -3 server.out)"

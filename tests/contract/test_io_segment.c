@@ -363,9 +363,9 @@ static void go_on_after_error(void **state)
 	char frame[50];
 
 	(void)state;
-	assert_int_equal(raw_push(x->rig.raw, "xyz", 3, 3), 3);
+	assert_int_equal(raw_push(x->rig.raw, "x", 1, 1), 1);
 	t_until(x->rig.e, x->told);
-	assert_int_equal(x->left, 3);
+	assert_int_equal(x->left, 1);
 	x->told = false;
 	frame_fill(frame, 0, sizeof frame);
 	assert_int_equal(raw_push(x->rig.raw, frame, sizeof frame, 50), 50);
@@ -486,7 +486,7 @@ static void change_with_pending(void **state)
 	t_step_idle(x->rig.e);
 	assert_int_equal(x->shared, 1);
 	assert_int_equal(weir_io_set_segmentation(x->rig.io, NULL), 0);
-	t_until(x->rig.e, x->shared == 2);
+	t_until(x->rig.e, x->shared >= 2);
 	rx_free(x);
 }
 
