@@ -38,7 +38,7 @@
 #define I3_PACING_US 1000
 #define I3_GRACE_US UINT64_C(40000000) /* a server's patience after the end of a test */
 #define I3_PARAMS_JSON_MAX (64 * 1024)
-#define I3_RESULTS_JSON_MAX (1024 * 1024)   /* from a client: 256 streams need 80 KiB */
+#define I3_RESULTS_JSON_MAX (1024 * 1024)     /* from a client: 256 streams need 80 KiB */
 #define I3_OUTPUT_JSON_MAX (64 * 1024 * 1024) /* from a server: holds its whole output */
 
 /* The first datagram of a UDP stream and its answer, in the sender's byte order. */
@@ -590,7 +590,7 @@ void i3_json_end(struct i3_test *t);
  * struct i3_sum - the streams of one direction taken together.
  */
 struct i3_sum {
-	bool sender; /* this side sends in this direction */
+	bool sender;  /* this side sends in this direction */
 	bool reverse; /* the data flows from server to client in a --bidir test */
 	bool retransmits;
 	unsigned count;

@@ -19,7 +19,7 @@
  * Threads: the engine's.
  * Errors: printed (or put into the JSON document), exit code 1.
  * Sources: iperf 3.12 iperf_client_api.c (iperf_handle_message_client, iperf_run_client).
- * Tests: tests/cli/iperf3_client.sh, tests/cli/iperf3_refused.sh
+ * Tests: tests/cli/iperf3_tcp.sh, iperf3_server.sh, iperf3_refused.sh
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -179,8 +179,8 @@ void i3_json_interval(struct i3_test *t)
 			struct i3_stream *st = t->streams[i];
 
 			if (st->sender == senders[d])
-				cJSON_AddItemToArray(list, interval_object(t, st->sender, st->fd,
-									   &st->last));
+				cJSON_AddItemToArray(
+					list, interval_object(t, st->sender, st->fd, &st->last));
 		}
 		i3_sum_make(t, senders[d], &sum);
 		cJSON_AddItemToObject(j, sum.reverse ? "sum_bidir_reverse" : "sum",
@@ -237,8 +237,7 @@ static void sums_tcp(cJSON *end, const struct i3_sum *sum)
 	cJSON_AddItemToObject(end, sum->reverse ? "sum_sent_bidir_reverse" : "sum_sent", j);
 	j = span(0, sum->received_s, sum->received_s, sum->received);
 	cJSON_AddBoolToObject(j, "sender", sum->sender);
-	cJSON_AddItemToObject(end, sum->reverse ? "sum_received_bidir_reverse" : "sum_received",
-			      j);
+	cJSON_AddItemToObject(end, sum->reverse ? "sum_received_bidir_reverse" : "sum_received", j);
 }
 
 static void sums_udp(cJSON *end, const struct i3_sum *sum)
@@ -255,8 +254,7 @@ static void sums_udp(cJSON *end, const struct i3_sum *sum)
 	j = span(0, sum->received_s, sum->received_s, sum->received);
 	loss(j, sum->jitter_s, sum->lost, sum->receiver_packets, sum->packets);
 	cJSON_AddBoolToObject(j, "sender", false);
-	cJSON_AddItemToObject(end, sum->reverse ? "sum_received_bidir_reverse" : "sum_received",
-			      j);
+	cJSON_AddItemToObject(end, sum->reverse ? "sum_received_bidir_reverse" : "sum_received", j);
 }
 
 static void summary_direction(struct i3_test *t, cJSON *list, bool sender)
@@ -273,9 +271,8 @@ static void summary_direction(struct i3_test *t, cJSON *list, bool sender)
 		i3_line_make(st, &line);
 		if (line.lost < 0)
 			line.lost = 0;
-		cJSON_AddItemToArray(list, t->params.udp ?
-						   stream_udp(st, &line) :
-						   stream_tcp(st, &line, sum.retransmits));
+		cJSON_AddItemToArray(list, t->params.udp ? stream_udp(st, &line) :
+							   stream_tcp(st, &line, sum.retransmits));
 	}
 	if (t->params.udp)
 		sums_udp(t->json_end, &sum);

@@ -16,13 +16,13 @@
  *	(iperf_udp_buffercheck); socket(7), tcp(7), ip(7), ipv6(7).
  * Tests: tests/cli/iperf3_options.sh
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <arpa/inet.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -179,8 +179,7 @@ static int connect_deadline(int fd, const struct sockaddr *sa, socklen_t len, ui
 
 int i3_dial_control(const struct i3_config *conf, struct i3_fail *fail)
 {
-	struct addrinfo *list =
-		resolve(conf->host, conf->port, conf->family, SOCK_STREAM, 0, fail);
+	struct addrinfo *list = resolve(conf->host, conf->port, conf->family, SOCK_STREAM, 0, fail);
 	int fd = -1;
 
 	if (!list)
@@ -264,8 +263,7 @@ static int set_congestion(struct i3_test *t, int fd, struct i3_fail *fail)
 {
 	const char *name = t->params.congestion;
 
-	if (name[0] &&
-	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name))) {
+	if (name[0] && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name))) {
 		/* a server goes on with what it has: the client's choice may be unknown here */
 		if (!t->server || errno != ENOENT)
 			return refuse(fail, I3E_SET_CONGESTION, 0, name);
@@ -382,8 +380,7 @@ int i3_dial_stream(struct i3_test *t, uint16_t client_port, struct i3_fail *fail
 		close(fd);
 		return -1;
 	}
-	if (!t->params.udp &&
-	    send(fd, t->cookie, I3_COOKIE_BYTES, MSG_NOSIGNAL) != I3_COOKIE_BYTES)
+	if (!t->params.udp && send(fd, t->cookie, I3_COOKIE_BYTES, MSG_NOSIGNAL) != I3_COOKIE_BYTES)
 		return close_and_refuse(fd, fail, I3E_STREAM_CONNECT, "");
 	return fd;
 }

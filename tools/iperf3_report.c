@@ -51,8 +51,8 @@ static void line_of_sender(const struct i3_stream *st, struct i3_line *ret)
 	ret->sender_packets = st->udp.packets - omitted;
 	if (!peer->known)
 		return;
-	ret->receiver_packets = peer->packets - (peer->omitted_known ? peer->omitted_packets :
-								       omitted);
+	ret->receiver_packets =
+		peer->packets - (peer->omitted_known ? peer->omitted_packets : omitted);
 	ret->lost = peer->lost - peer->omitted_lost;
 	/* an old receiver counts what was lost in the omitted part too, and does not say so */
 	if (!peer->omitted_known && omitted && peer->lost)
@@ -75,9 +75,8 @@ static void line_of_receiver(const struct i3_stream *st, struct i3_line *ret)
 	ret->out_of_order = st->udp.out_of_order - st->udp_omitted.out_of_order;
 	ret->jitter_s = st->jitter_s;
 	if (peer->known)
-		ret->sender_packets = peer->packets - (peer->omitted_known ?
-							       peer->omitted_packets :
-							       omitted);
+		ret->sender_packets =
+			peer->packets - (peer->omitted_known ? peer->omitted_packets : omitted);
 }
 
 void i3_line_make(const struct i3_stream *st, struct i3_line *ret)

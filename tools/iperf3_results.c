@@ -146,7 +146,8 @@ static enum i3_error decode(struct i3_test *t, cJSON *json)
 	list = cJSON_GetObjectItemCaseSensitive(json, "streams");
 	if (!cJSON_IsArray(list))
 		return I3E_RECV_RESULTS;
-	cJSON_ArrayForEach(item, list) {
+	cJSON_ArrayForEach(item, list)
+	{
 		enum i3_error code = decode_stream(t, item);
 
 		if (code)

@@ -107,8 +107,7 @@ static void server_failed(struct i3_test *t, enum i3_error code, int err)
 		i3_report_summary(t);
 	}
 	if (code == I3E_CTRL_CLOSED && !err)
-		snprintf(text, sizeof(text),
-			 "the client has unexpectedly closed the connection");
+		snprintf(text, sizeof(text), "the client has unexpectedly closed the connection");
 	else if (code == I3E_TIMEOUT && t->waiting_for)
 		snprintf(text, sizeof(text), "the client stalled: waited for %s", t->waiting_for);
 	else

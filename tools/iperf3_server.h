@@ -31,7 +31,7 @@ struct server {
 	struct visitor *visitors; /* oldest first */
 	unsigned visitor_count;
 	unsigned visitors_alive; /* those that were denied and linger included */
-	unsigned tests_alive; /* tests that are not freed, the one that is on included */
+	unsigned tests_alive;	 /* tests that are not freed, the one that is on included */
 	unsigned streams_wanted;
 	unsigned drain_steps;
 	bool options_set; /* the listener has the test's options */

@@ -18,7 +18,7 @@
  *	explain it; then the test fails.
  * Sources: iperf 3.12 iperf_tcp.c (iperf_tcp_send, iperf_tcp_recv), iperf_api.c (iperf_send,
  *	iperf_check_throttle): when a block may be sent and what counts.
- * Tests: tests/cli/iperf3_tcp.sh, tests/cli/iperf3_limits.sh
+ * Tests: tests/unit/test_iperf3_udp.c (limits, pacing), tests/cli/iperf3_tcp.sh, iperf3_many.sh
  */
 #include <errno.h>
 #include <limits.h>
@@ -86,9 +86,9 @@ static uint64_t blocks_left(const struct i3_test *t)
 
 	if (t->server || t->omitting || (!t->params.bytes && !t->params.blocks))
 		return UINT64_MAX;
-	limit = t->params.blocks ? t->params.blocks :
-				   (t->params.bytes + t->params.block_bytes - 1) /
-					   t->params.block_bytes;
+	limit = t->params.blocks ?
+			t->params.blocks :
+			(t->params.bytes + t->params.block_bytes - 1) / t->params.block_bytes;
 	return limit > queued ? limit - queued : 0;
 }
 
@@ -101,9 +101,9 @@ unsigned i3_allowance(struct i3_stream *st, uint64_t *retwait_us)
 	if (t->params.rate && !st->burst_left) {
 		due = bytes_per_s * i3_seconds(t->started_ns, i3_now_ns());
 		if (st->queued_bytes && (double)st->queued_bytes >= due) {
-			*retwait_us = (uint64_t)(((double)st->queued_bytes - due) / bytes_per_s *
-						 1e6) +
-				      1;
+			*retwait_us =
+				(uint64_t)(((double)st->queued_bytes - due) / bytes_per_s * 1e6) +
+				1;
 			return 0;
 		}
 		blocks = 1 + (uint64_t)((due - (double)st->queued_bytes) / t->params.block_bytes);

@@ -225,8 +225,7 @@ void i3_pace(struct i3_test *t, uint64_t wait_us)
 	/* a tenth of what was asked for: late by that much, a paced sender is still smooth */
 	if (wait_us < t->params.pacing_us / 10)
 		wait_us = t->params.pacing_us / 10;
-	if (!t->pacing_timer.index_plus_1 &&
-	    weir_timer_start(t->engine, &t->pacing_timer, wait_us))
+	if (!t->pacing_timer.index_plus_1 && weir_timer_start(t->engine, &t->pacing_timer, wait_us))
 		i3_fail(t, I3E_INIT, ENOMEM);
 }
 

@@ -231,10 +231,10 @@ void i3_text_interval(struct i3_test *t)
 	struct i3_sum sum;
 
 	if (!t->header_printed)
-		print_header(t, t->params.udp ? (directions == 2 || !sends ? COL_UDP :
-									     COL_UDP_SENDER) :
-				sends	      ? COL_RETR_CWND :
-						COL_PLAIN);
+		print_header(t, t->params.udp ?
+					(directions == 2 || !sends ? COL_UDP : COL_UDP_SENDER) :
+				sends ? COL_RETR_CWND :
+					COL_PLAIN);
 	else if (t->params.streams > 1)
 		i3_print(t, "%s", separator);
 	t->header_printed = true;
@@ -283,14 +283,14 @@ static void summary_rows(struct i3_test *t, int fd, bool sender, const struct i3
 	else if (t->conf->verbose)
 		i3_print(t, "[%3d] (sender statistics not available)\n", fd);
 	if (fd >= 0 && v->out_of_order)
-		i3_print(t, "[SUM] %4.1f-%4.1f sec  %" PRId64
-			    " datagrams received out-of-order\n",
+		i3_print(t, "[SUM] %4.1f-%4.1f sec  %" PRId64 " datagrams received out-of-order\n",
 			 0.0, v->received_s, v->out_of_order);
 	r.bytes = v->received;
 	r.to_s = r.seconds = v->received_s;
 	if (know_received && t->params.udp)
-		print_row(t, &r, udp_tail(tail, sizeof(tail), v->jitter_s, v->lost,
-					  v->receiver_packets, "receiver"));
+		print_row(t, &r,
+			  udp_tail(tail, sizeof(tail), v->jitter_s, v->lost, v->receiver_packets,
+				   "receiver"));
 	else if (know_received)
 		summary_tcp(t, &r, false, 0, "receiver");
 	else if (t->conf->verbose)

@@ -92,7 +92,8 @@ struct weir_sock_opts {
  * @reterr: error record or NULL.
  *
  * Return: 0; -EINVAL (address, options); -EADDRINUSE; -EACCES; others of socket(2), bind(2),
- * listen(2).  A UNIX path that is a socket nobody listens on is replaced.
+ * listen(2).  A UNIX path that is a socket nobody listens on is replaced; the path is removed
+ * when the listener is closed, unless it has become somebody else's.
  */
 WEIR_API WEIR_MUST_CHECK int weir_listen(struct weir_engine *e, const char *address,
 					 const struct weir_sock_ops *ops, void *user,

@@ -179,6 +179,11 @@ void weir_sock_run_retries(struct weir_engine *e);
 void weir_sock_finish_closed(struct weir_sock *s);
 void weir_sock_linger_expired(struct weir_engine *e, struct weir_timer *t);
 
+/* unixname.c */
+void weir_unix_unlink_stale(const struct weir_addr *a);
+void weir_unix_remember(struct weir_sock *s, const struct weir_addr *a);
+void weir_unix_forget(struct weir_sock *s);
+
 /* txq.c */
 void weir_txq_init(struct weir_sock *s);
 void weir_txq_dirty(struct weir_sock *s);

@@ -17,8 +17,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core.h"
@@ -138,29 +136,11 @@ static const char *bind_hint(int code)
 	}
 }
 
-/* A path nobody listens on is left over from a process that died. */
-static void unlink_stale(const struct weir_addr *a)
-{
-	const struct sockaddr_un *un = (const struct sockaddr_un *)&a->storage;
-	struct stat st;
-	int fd;
-
-	if (a->sa.sa_family != AF_UNIX || !un->sun_path[0] || lstat(un->sun_path, &st) ||
-	    !S_ISSOCK(st.st_mode))
-		return;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	if (connect(fd, &a->sa, a->len) && errno == ECONNREFUSED)
-		(void)unlink(un->sun_path);
-	close(fd);
-}
-
 static int bind_to(int fd, const struct weir_addr *a, const char *text, struct weir_error *reterr)
 {
 	int code;
 
-	unlink_stale(a);
+	weir_unix_unlink_stale(a);
 	if (!bind(fd, &a->sa, a->len))
 		return 0;
 	code = -errno;
@@ -197,6 +177,7 @@ int weir_listen(struct weir_engine *e, const char *address, const struct weir_so
 		close(fd);
 		return r;
 	}
+	weir_unix_remember(s, &a);
 	weir_sock_want_rx(s);
 	weir_txq_kick(e);
 	if (retsock)

@@ -50,6 +50,7 @@ struct weir_engine;
 struct weir_plane_ops;
 struct weir_plane_up;
 struct weir_tx;
+struct weir_unix_name;
 
 /**
  * enum weir_sock_kind - what a socket is.
@@ -179,6 +180,7 @@ struct weir_sock {
 
 	struct weir_addr *connect_to;	/* while connecting */
 	struct weir_timer *linger;	/* while finishing */
+	struct weir_unix_name *name_of;	/* listener at a path that it must remove */
 	struct weir_lowat lowat;
 	struct {
 		uint64_t rx_bytes, rx_datagrams, rx_completions;

@@ -283,6 +283,7 @@ void weir_sock_close(struct weir_sock *s)
 		return;
 	weir_event_forget_sock(s->engine, s);
 	weir_lowat_drop(s);
+	weir_unix_forget(s);
 	s->closing = true;
 	s->plane->detach(s);
 	weir_txq_kick(s->engine);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "../core/plane.h"
+#include "../uapi/epoll.h"
 #include "../util/util.h"
 #include "direct.h"
 
@@ -39,6 +40,7 @@
 #define OP_GIVEN 1	   /* plane_word: given to the plane */
 #define OP_DONE 2	   /* plane_word: reported */
 #define ROUND_MAX 128
+#define BUSY_POLL_BUDGET 8 /* packets per poll; over 64 needs CAP_NET_ADMIN */
 #define READ_BYTES (256u << 10)
 /* Half a read: what is left below a mark as large as a read would wait for the next one. */
 #define LOWAT_BYTES (READ_BYTES / 2)
@@ -82,6 +84,18 @@ static void plane_close(struct weir_engine *e)
 	weir_core_of(e)->plane_data = NULL;
 }
 
+/* The kernel polls the NAPI id of a ready socket that has one; others are not touched. */
+static int busy_poll(struct weir_engine *e)
+{
+	struct weir_core *c = weir_core_of(e);
+	struct weir_epoll_params arg = { .busy_poll_usecs = c->opts.busy_poll_us,
+					 .busy_poll_budget = BUSY_POLL_BUDGET };
+
+	if (!c->opts.busy_poll_us || (c->without & WEIR_WITHOUT_NAPI))
+		return -ENOTSUP;
+	return ioctl(plane_of(e)->epfd, WEIR_EPIOCSPARAMS, &arg) ? -errno : 0;
+}
+
 static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 {
 	struct weir_core *c = weir_core_of(e);
@@ -106,8 +120,8 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 		plane_close(e);
 		return weir_error_set(reterr, code, "epoll_create1", NULL, "raise ulimit -n");
 	}
-	snprintf(c->parts, sizeof(c->parts), "level-triggered, reads of %u KiB",
-		 READ_BYTES >> 10);
+	snprintf(c->parts, sizeof(c->parts), "level-triggered, reads of %u KiB%s", READ_BYTES >> 10,
+		 busy_poll(e) ? "" : ", NAPI busy poll");
 	return 0;
 }
 

@@ -142,7 +142,7 @@ static void describe(struct weir_engine *e)
 	struct uring_plane *p = uring_of(e);
 	uint32_t w = p->without;
 
-	snprintf(c->parts, sizeof(c->parts), "%s%s%s%s%s%s%s%s",
+	snprintf(c->parts, sizeof(c->parts), "%s%s%s%s%s%s%s%s%s",
 		 p->ring.setup & IORING_SETUP_DEFER_TASKRUN ? "DEFER_TASKRUN" : "no DEFER_TASKRUN",
 		 w & WEIR_WITHOUT_BUFFER_RING	 ? ", poll and read" :
 		 w & WEIR_WITHOUT_MULTISHOT_RECV ? ", single receives" :
@@ -152,7 +152,8 @@ static void describe(struct weir_engine *e)
 		 w & WEIR_WITHOUT_MULTISHOT_ACCEPT ? "" : ", multishot accept",
 		 w & WEIR_WITHOUT_MIN_WAIT ? "" : ", min-wait",
 		 w & WEIR_WITHOUT_FIXED_FILES ? "" : ", registered files",
-		 p->ring.fd_registered ? ", registered ring" : "");
+		 p->ring.fd_registered ? ", registered ring" : "",
+		 w & WEIR_WITHOUT_NAPI ? "" : ", NAPI busy poll");
 }
 
 static int plane_open(struct weir_engine *e, struct weir_error *reterr)

@@ -70,8 +70,10 @@ static void json_in_pieces(void **state)
 
 static void bad_json(void **state)
 {
-	static const char *const texts[] = { "{", "[1]", "1", "\"x\"", "{\"a\":}", "nonsense",
-					     "{\"a\":1e999999999}x", "\x01\x02\x03" };
+	static const char *const texts[] = {
+		"{",	       "[1]", "1", "\"x\"", "{\"a\":}", "nonsense", "{\"a\":1e999999999}x",
+		"\x01\x02\x03"
+	};
 	struct i3_buf buf = { 0 };
 	cJSON *json = NULL;
 
@@ -113,11 +115,22 @@ static void cookies(void **state)
 
 static void params_round_trip(void **state)
 {
-	struct i3_params p = { .udp = true, .reverse = true, .counters64 = true, .time_s = 7,
-			       .omit_s = 2, .streams = 128, .block_bytes = 1400, .window = 1 << 20,
-			       .tos = 255, .burst = 1000, .pacing_us = 500, .server_cpu = 3,
-			       .rate = UINT64_C(400000000000), .get_server_output = true,
-			       .bytes = UINT64_C(1) << 52, .dont_fragment = true };
+	struct i3_params p = { .udp = true,
+			       .reverse = true,
+			       .counters64 = true,
+			       .time_s = 7,
+			       .omit_s = 2,
+			       .streams = 128,
+			       .block_bytes = 1400,
+			       .window = 1 << 20,
+			       .tos = 255,
+			       .burst = 1000,
+			       .pacing_us = 500,
+			       .server_cpu = 3,
+			       .rate = UINT64_C(400000000000),
+			       .get_server_output = true,
+			       .bytes = UINT64_C(1) << 52,
+			       .dont_fragment = true };
 	struct i3_params q;
 	cJSON *json;
 
@@ -245,11 +258,11 @@ static struct i3_test *test_of_two(struct i3_config *conf, struct i3_stream st[2
 	return t;
 }
 
-#define RESULTS_HEAD                                                                               \
-	"{\"cpu_util_total\":10.5,\"cpu_util_user\":1,\"cpu_util_system\":9,"                      \
+#define RESULTS_HEAD                                                          \
+	"{\"cpu_util_total\":10.5,\"cpu_util_user\":1,\"cpu_util_system\":9," \
 	"\"sender_has_retransmits\":1,\"congestion_used\":\"cubic\",\"streams\":["
-#define STREAM(id, bytes)                                                                          \
-	"{\"id\":" id ",\"bytes\":" bytes ",\"retransmits\":18446744073709551615,\"jitter\":0.5,"  \
+#define STREAM(id, bytes)                                                                         \
+	"{\"id\":" id ",\"bytes\":" bytes ",\"retransmits\":18446744073709551615,\"jitter\":0.5," \
 	"\"errors\":2,\"packets\":20,\"start_time\":0,\"end_time\":1.5"
 
 static void results_taken(void **state)
@@ -261,10 +274,11 @@ static void results_taken(void **state)
 
 	(void)state;
 	st[0].bytes = 1000;
-	assert_int_equal(i3_results_decode(
-				 t, cJSON_Parse(RESULTS_HEAD STREAM("1", "900") "}," STREAM("3", "50")
-						",\"omitted_errors\":1,\"omitted_packets\":5}]}")),
-			 I3E_NONE);
+	assert_int_equal(
+		i3_results_decode(
+			t, cJSON_Parse(RESULTS_HEAD STREAM("1", "900") "}," STREAM(
+				   "3", "50") ",\"omitted_errors\":1,\"omitted_packets\":5}]}")),
+		I3E_NONE);
 	assert_true(fabs(t->peer_cpu[0] - 10.5) < 1e-9);
 	assert_string_equal(t->peer_congestion, "cubic");
 	i3_line_make(&st[0], &line);
@@ -332,9 +346,9 @@ static void results_encoded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(buffer_grows),	T_CASE(json_in_pieces), T_CASE(bad_json),
-		T_CASE(cookies),	T_CASE(params_round_trip), T_CASE(params_refused),
-		T_CASE(params_taken),	T_CASE(greetings),	T_CASE(results_taken),
+		T_CASE(buffer_grows),	 T_CASE(json_in_pieces),    T_CASE(bad_json),
+		T_CASE(cookies),	 T_CASE(params_round_trip), T_CASE(params_refused),
+		T_CASE(params_taken),	 T_CASE(greetings),	    T_CASE(results_taken),
 		T_CASE(results_refused), T_CASE(results_encoded),
 	};
 
