@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ElementTree
 OK = re.compile(r"^\[ +OK +\] (\S+)", re.M)
 SKIPPED = re.compile(r"^\[ +SKIPPED +\] (\S+)$", re.M)
 FAILED = re.compile(r"^\[ +(?:FAILED|ERROR) +\] (\w+)$", re.M)
+PROGRESS = re.compile(r"^\[\d+/\d+\] .*\n", re.M)
 COUNT_LINE = re.compile(r"^\[=+\] Running \d+ test", re.M)
 
 
@@ -107,7 +108,7 @@ def count_extra(totals, path):
                 continue
             totals.failed += 1
             with open(log.strip(), encoding="utf-8", errors="replace") as text:
-                report_failure(name, verdict, text.read())
+                report_failure(name, verdict, PROGRESS.sub("", text.read()))
 
 
 def count_junit(totals, path):

@@ -402,6 +402,7 @@ struct i3_test {
 	uint64_t bytes_queued;
 	uint64_t progress_seen;
 	uint64_t progress_ns;
+	uint64_t pacing_due_ns;
 	struct weir_timer interval_timer;
 	struct weir_timer omit_timer;
 	struct weir_timer end_timer;
@@ -519,7 +520,7 @@ void i3_test_run(struct i3_test *t);
 void i3_test_finish(struct i3_test *t);
 void i3_deadline(struct i3_test *t, uint64_t after_us, const char *waiting_for);
 void i3_fail(struct i3_test *t, enum i3_error code, int err);
-/* Look at paced or stalled senders again after a time, unless that is arranged already. */
+/* Look at paced or stalled senders again after a time at the latest. */
 void i3_pace(struct i3_test *t, uint64_t wait_us);
 bool i3_limit_reached(const struct i3_test *t);
 /* Does a receiver's socket hold data? */

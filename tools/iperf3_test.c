@@ -222,10 +222,16 @@ static void pacing_fired(struct weir_engine *e, struct weir_timer *timer)
 
 void i3_pace(struct i3_test *t, uint64_t wait_us)
 {
+	uint64_t due_ns;
+
 	/* a tenth of what was asked for: late by that much, a paced sender is still smooth */
 	if (wait_us < t->params.pacing_us / 10)
 		wait_us = t->params.pacing_us / 10;
-	if (!t->pacing_timer.index_plus_1 && weir_timer_start(t->engine, &t->pacing_timer, wait_us))
+	due_ns = i3_now_ns() + wait_us * 1000;
+	if (t->pacing_timer.index_plus_1 && t->pacing_due_ns <= due_ns)
+		return;
+	t->pacing_due_ns = due_ns;
+	if (weir_timer_start(t->engine, &t->pacing_timer, wait_us))
 		i3_fail(t, I3E_INIT, ENOMEM);
 }
 

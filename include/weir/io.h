@@ -348,18 +348,19 @@ WEIR_API const char *weir_io_mode_name(enum weir_io_mode mode);
  *	from inside the send that filled it, once until @tx_low.
  * @tx_low: after @tx_full or a refused send: the queue has shrunk to its low mark.
  * @closed: weir_io_finish() is done; the weir_io may be opened again or freed.
- * @read: @res > 0: a message of @res bytes in @buf.  @res == 0: end of stream; @buf is NULL, or
- *	holds the bytes of a message that was not complete.  @res < 0: the connection broke, or
- *	@segment refused the bytes (-EPROTO for an impossible length, else what it returned): then
- *	@buf has the bytes in question and nothing more is received before weir_io_register().
- *	A @buf that is not NULL is the callback's: it must free or send it.
+ * @read: @res > 0: a message of @res bytes in @buf; what @segment pulled off its front is counted in
+ *	@res, not in @buf.  @res == 0: end of stream; @buf is NULL, or holds the bytes of a message
+ *	that was not complete.  @res < 0: the connection broke, or @segment refused the bytes
+ *	(-EPROTO for an impossible length, else what it returned): then @buf has the bytes in
+ *	question and nothing more is received before weir_io_register().  A @buf that is not NULL
+ *	is the callback's: it must free or send it.
  * @written: the message in @buf left, @res its length, or failed, @res -errno (never a part of
  *	it).  @buf is freed after the call.
  * @segment: where does the first message in @buf end?  Returns its length in bytes, counted from
- *	where @buf began at the call (weir_buf_pull() in it is legal and kept).  A value larger
- *	than the data means "not before there are that many"; -EAGAIN means "not before there are
- *	more".  Then it is asked again.  0 and other negative values are errors: see @read.
- *	It must not free @buf.  NULL: every slice is a message.
+ *	where @buf began at the call; weir_buf_pull() in it is legal and kept.  A value
+ *	larger than the data means "not before there are that many"; -EAGAIN means "not before
+ *	there are more".  Then it is asked again.  0 and other negative values are errors: see
+ *	@read.  It must not free @buf.  NULL: every slice is a message.
  * @received_from: a datagram of @res bytes in @buf (0 is legal), sent by @peer; or @res = -errno
  *	with @buf and @peer NULL, e.g. for an ICMP error.  @buf is the callback's.
  * @sent_to: as @written; @peer is where it was sent to, NULL for the connected peer.

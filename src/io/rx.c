@@ -99,11 +99,11 @@ static void copy_to_own(struct weir_io *io, struct weir_buf *buf)
 		io->pool->stats.limit_bytes += io->pool->stats.copied_bytes - before;
 }
 
-static void deliver(struct weir_io *io, struct weir_buf *buf)
+/* @len counts what segment() took off the front: a header alone is a message, not the end. */
+static void deliver(struct weir_io *io, struct weir_buf *buf, int len)
 {
 	int flags = buf->slice_flags & WEIR_SLICE_TRUNCATED ? MSG_TRUNC : 0;
 	struct msghdr msg = { .msg_flags = flags };
-	int len = (int)weir_buf_len(buf);
 
 	if (buf->slice || io->copies)
 		copy_to_own(io, buf);
@@ -292,7 +292,7 @@ static void segment_piece(struct weir_io *io, struct weir_buf *piece)
 		/* Nobody looked at the rest yet; it begins with nothing before it. */
 		buf_list_push_front(&io->rx, rest);
 	}
-	deliver(io, piece);
+	deliver(io, piece, res);
 }
 
 /* Move up to @bytes of the piece behind the pending message; number moved or -ENOMEM. */
@@ -376,7 +376,7 @@ static void segment_pending(struct weir_io *io, struct weir_buf *pending, struct
 			io->step *= 2;
 		io->pending = pending;
 	} else {
-		deliver(io, pending);
+		deliver(io, pending, res);
 	}
 }
 
@@ -392,7 +392,7 @@ static bool pending_step(struct weir_io *io)
 	if (!io->ops.segment) {
 		io->pending = NULL;
 		io->recheck = false;
-		deliver(io, pending);
+		deliver(io, pending, (int)len);
 		return true;
 	}
 	if (!must_ask_again(io)) {
@@ -431,7 +431,7 @@ static void datagram_step(struct weir_io *io, struct weir_buf *piece)
 		}
 		buf_list_push_front(&io->rx, rest);
 	}
-	deliver(io, piece);
+	deliver(io, piece, (int)weir_buf_len(piece));
 }
 
 static bool step(struct weir_io *io)
@@ -448,7 +448,7 @@ static bool step(struct weir_io *io)
 	else if (io->ops.segment)
 		segment_piece(io, piece);
 	else
-		deliver(io, piece);
+		deliver(io, piece, (int)weir_buf_len(piece));
 	return true;
 }
 

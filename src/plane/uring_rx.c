@@ -85,12 +85,15 @@ static int dgram_ready(struct weir_engine *e)
 int uring_rx_ready(struct weir_sock *s)
 {
 	struct weir_engine *e = s->engine;
+	uint32_t without = uring_of(e)->without;
 	struct weir_pool *pool;
 
-	if (uring_of(e)->without & WEIR_WITHOUT_BUFFER_RING)
-		return s->kind == WEIR_DGRAM ?
-			       weir_core_dgram_pool(e, &pool) :
-			       weir_core_stream_pool(e, WEIR_DIRECT_BUF_BYTES, &pool);
+	/* A ring that nobody receives from would keep the buffers for itself. */
+	if (s->kind == WEIR_DGRAM &&
+	    (without & (WEIR_WITHOUT_BUFFER_RING | WEIR_WITHOUT_MULTISHOT_RECV)))
+		return weir_core_dgram_pool(e, &pool);
+	if (without & WEIR_WITHOUT_BUFFER_RING)
+		return weir_core_stream_pool(e, WEIR_DIRECT_BUF_BYTES, &pool);
 	return s->kind == WEIR_DGRAM ? dgram_ready(e) : stream_ready(e);
 }
 

@@ -57,7 +57,8 @@ for signal in INT TERM; do
 		forget "$first"
 		grep -q "the server has terminated" first.out ||
 			fail "$kind client: $(tail -3 first.out)"
-		grep -q "receiver" server.out || fail "SIG$signal: no summary: $(tail -5 server.out)"
+		grep -q "receiver" server.out ||
+			fail "SIG$signal: no summary: $(tail -5 server.out)"
 	done
 done
 

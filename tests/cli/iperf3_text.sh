@@ -24,7 +24,8 @@ shape() {
 		-e 's/[0-9]+\/[0-9]+ \([0-9.e+-]+%\)/LOST/' \
 		-e 's/BITS ( *)[0-9]+/BITS \1COUNT/' \
 		-e 's/from [0-9.:]+, /from HOST, /' \
-		-e 's/^-----+$/RULE/' -e 's/(test #)[0-9]+/\1N/' -e 's/on [0-9]+ \(test/on N (test/' "$1" |
+		-e 's/^-----+$/RULE/' -e 's/(test #)[0-9]+/\1N/' \
+		-e 's/on [0-9]+ \(test/on N (test/' "$1" |
 		awk '!seen[$0]++'
 }
 
@@ -73,7 +74,8 @@ must_client "-T" weir -c 127.0.0.1 -n 1M -T mytitle
 [ "$(grep -c -v '^mytitle:  ' client.out)" -le 2 ] || fail "-T: $(cat client.out)"
 must_client "-V" weir -c 127.0.0.1 -n 1M -V
 grep -q "^CPU Utilization: local/sender [0-9.]*%" client.out || fail "-V: $(cat client.out)"
-grep -q "^Starting Test: protocol: TCP, 1 streams, 131072 byte blocks" client.out || fail "-V: start"
+grep -q "^Starting Test: protocol: TCP, 1 streams, 131072 byte blocks" client.out ||
+	fail "-V: start"
 must_client "-i 0" weir -c 127.0.0.1 -t 1 -i 0
 [ "$(grep -c ' sec  ' client.out)" -eq 3 ] || fail "-i 0: $(cat client.out)"
 must_client "--logfile" weir -c 127.0.0.1 -n 1M --logfile log.out

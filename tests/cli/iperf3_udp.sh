@@ -52,7 +52,7 @@ pair() {
 		'end["sum_sent"]["packets"] > 10000' \
 		'end["sum_received"]["bytes"] <= end["sum_sent"]["bytes"]' \
 		'0 <= end["sum"]["lost_percent"] < 100' \
-		'end["sum"]["lost_packets"] * 1000 + end["sum_received"]["bytes"] <= end["sum_sent"]["bytes"] + 1000000'
+		'end["sum"]["lost_packets"] * 1000 + received <= sent + 1000000'
 	run "large" -b 100M -l 40000 -k 20 && json client.out "$name, large" "$counts"
 	[ "$server$side" = weirweir ] || timed "$server" "$side"
 	stop_server

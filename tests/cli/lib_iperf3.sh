@@ -140,7 +140,8 @@ must_client() {
 	fi
 }
 
-# json FILE NAME EXPRESSION...: python expressions over the document j that must hold
+# json FILE NAME EXPRESSION...: python expressions that must hold over the document j, its parts
+# start, intervals and end, and the bytes that were sent and received in all
 json() {
 	local file=$1 name=$2
 	shift 2
@@ -155,6 +156,7 @@ json() {
 	    print(open(path, errors="replace").read()[:500])
 	    sys.exit(1)
 	start, intervals, end = j["start"], j["intervals"], j["end"]
+	sent, received = (end.get(key, {}).get("bytes") for key in ("sum_sent", "sum_received"))
 	bad = 0
 	for text in sys.argv[3:]:
 	    try:
@@ -176,8 +178,8 @@ find_planes() {
 	local plane
 	planes=()
 	for plane in uring epoll; do
-		timeout 10 "$WEIR" iperf3 -s -1 --idle-timeout 1 -p "$(free_port)" --plane "$plane" \
-			>plane.out 2>&1 && planes+=("$plane")
+		timeout 10 "$WEIR" iperf3 -s -1 --idle-timeout 1 -p "$(free_port)" \
+			--plane "$plane" >plane.out 2>&1 && planes+=("$plane")
 	done
 	if [ ${#planes[@]} -eq 0 ]; then
 		fail "no plane works: $(cat plane.out)"
