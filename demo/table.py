@@ -106,8 +106,8 @@ def main():
             title = ""
         print()
     say("Reading it: the client is the same in every row, so compare within a direction; more "
-        "Gbit/s and fewer CPU seconds per GB are better, and loss on UDP is what the receiver "
-        "could not keep up with.")
+        "Gbit/s and fewer CPU seconds per GB are better; loss on UDP is what the receiver could "
+        "not keep up with (weir takes the largest socket buffer it may have, iperf3 the default).")
     auto = (load(os.path.join(folder, "auto.json")) or {}).get("weir", {})
     say("Left to itself weir takes plane %s here: %s." % (
         auto.get("plane", "?"), auto.get("why", "no answer").split(": ", 1)[-1]))

@@ -551,6 +551,8 @@ void i3_count_received(struct i3_stream *st, uint64_t bytes, uint64_t blocks);
 void i3_count_sent(struct i3_stream *st, uint64_t bytes, uint64_t blocks);
 /* Blocks that limits and -b let a stream queue now; *retwait_us: time until the next when 0. */
 unsigned i3_allowance(struct i3_stream *st, uint64_t *retwait_us);
+/* The same; where the rate is what holds the stream back, the pacing timer wakes it. */
+unsigned i3_may_queue(struct i3_stream *st);
 /* Blocks were queued. */
 void i3_queued(struct i3_stream *st, unsigned blocks);
 /* A stream's sending or receiving failed: the control connection may soon say why. */

@@ -117,6 +117,16 @@ unsigned i3_allowance(struct i3_stream *st, uint64_t *retwait_us)
 	return left < UINT_MAX ? (unsigned)left : UINT_MAX;
 }
 
+unsigned i3_may_queue(struct i3_stream *st)
+{
+	uint64_t wait_us = 0;
+	unsigned blocks = i3_allowance(st, &wait_us);
+
+	if (!blocks && wait_us)
+		i3_pace(st->test, wait_us);
+	return blocks;
+}
+
 void i3_queued(struct i3_stream *st, unsigned blocks)
 {
 	uint64_t bytes = (uint64_t)blocks * st->test->params.block_bytes;
@@ -155,15 +165,17 @@ void i3_tcp_fill(struct i3_stream *st)
 {
 	struct i3_test *t = st->test;
 	uint32_t block = t->params.block_bytes;
-	uint64_t wait_us;
 	unsigned depth;
 
 	if (!t->running || t->finished || t->dropped || !st->sock || st->stalled || st->ended)
 		return;
 	depth = in_flight_max(t);
-	while (st->in_flight < depth && i3_allowance(st, &wait_us)) {
-		int rc = weir_sock_send(st->sock, t->payload, block, 0, 1);
+	while (st->in_flight < depth) {
+		int rc;
 
+		if (!i3_may_queue(st))
+			return;
+		rc = weir_sock_send(st->sock, t->payload, block, 0, 1);
 		if (rc == -ENOBUFS) {
 			st->stalled = true;
 			return;

@@ -31,7 +31,6 @@
 
 #define LINGER_US 1000000 /* for the last bytes of a control connection */
 #define WATCH_US 250000
-#define PACING_MAX_US 1000000
 
 static void release(struct i3_test *t)
 {
@@ -202,7 +201,6 @@ static void end_fired(struct weir_engine *e, struct weir_timer *timer)
 static void pacing_fired(struct weir_engine *e, struct weir_timer *timer)
 {
 	struct i3_test *t = timer->user;
-	uint64_t wait_us = PACING_MAX_US, one;
 
 	(void)e;
 	for (unsigned i = 0; i < t->stream_count && !t->finished && !t->dropped; i++) {
@@ -212,12 +210,7 @@ static void pacing_fired(struct weir_engine *e, struct weir_timer *timer)
 			continue;
 		st->stalled = false;
 		i3_fill(st);
-		one = 0;
-		if (!i3_allowance(st, &one) && one < wait_us)
-			wait_us = one;
 	}
-	if (!t->finished && !t->dropped && t->params.rate)
-		i3_pace(t, wait_us);
 }
 
 void i3_pace(struct i3_test *t, uint64_t wait_us)

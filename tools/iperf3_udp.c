@@ -118,13 +118,12 @@ static bool send_train(struct i3_stream *st, unsigned packets)
 void i3_udp_fill(struct i3_stream *st)
 {
 	struct i3_test *t = st->test;
-	uint64_t wait_us;
 	unsigned packets;
 
 	if (!t->running || t->finished || t->dropped || !st->sock || st->stalled)
 		return;
 	while (st->train_free) {
-		packets = i3_allowance(st, &wait_us);
+		packets = i3_may_queue(st);
 		if (!packets || !send_train(st, packets))
 			return;
 	}

@@ -348,10 +348,10 @@ WEIR_API const char *weir_io_mode_name(enum weir_io_mode mode);
  *	from inside the send that filled it, once until @tx_low.
  * @tx_low: after @tx_full or a refused send: the queue has shrunk to its low mark.
  * @closed: weir_io_finish() is done; the weir_io may be opened again or freed.
- * @read: @res > 0: a message of @res bytes in @buf; what @segment pulled off its front is counted in
- *	@res, not in @buf.  @res == 0: end of stream; @buf is NULL, or holds the bytes of a message
- *	that was not complete.  @res < 0: the connection broke, or @segment refused the bytes
- *	(-EPROTO for an impossible length, else what it returned): then @buf has the bytes in
+ * @read: @res > 0: a message of @res bytes in @buf; what @segment pulled off its front is counted
+ *	in @res, not in @buf.  @res == 0: end of stream; @buf is NULL, or holds the bytes of a
+ *	message that was not complete.  @res < 0: the connection broke, or @segment refused the
+ *	bytes (-EPROTO for an impossible length, else what it returned): then @buf has the bytes in
  *	question and nothing more is received before weir_io_register().  A @buf that is not NULL
  *	is the callback's: it must free or send it.
  * @written: the message in @buf left, @res its length, or failed, @res -errno (never a part of

@@ -113,6 +113,7 @@ struct weir_engine {
 	unsigned batch_count, batch_done;
 	struct weir_event *dispatch_events;
 	bool in_callback;
+	bool running;
 	bool closing;
 	uint64_t reports;
 
@@ -214,6 +215,7 @@ uint64_t weir_loop_next_ns(const struct weir_engine *e);
 /* post.c */
 int weir_post_init(struct weir_engine *e, struct weir_error *reterr);
 void weir_post_collect(struct weir_engine *e);
+void weir_post_clear(struct weir_engine *e);
 
 /* lowat.c */
 void weir_lowat_received(struct weir_sock *s, uint32_t bytes);

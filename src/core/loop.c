@@ -106,6 +106,18 @@ static bool spins_for_a_while(const struct weir_engine *e)
 	return e->c.opts.spin_us && e->c.opts.spin_us != UINT32_MAX;
 }
 
+static bool stopped(const struct weir_engine *e)
+{
+	return atomic_load_explicit(&e->stop, memory_order_acquire);
+}
+
+/* A stop ends one wait or one run; what it wrote to the eventfd must not end the next. */
+static void take_stop(struct weir_engine *e)
+{
+	atomic_store_explicit(&e->stop, 0, memory_order_relaxed);
+	weir_post_clear(e);
+}
+
 static int collect(struct weir_engine *e, int64_t timeout_us)
 {
 	uint64_t end_ns = UINT64_MAX;
@@ -123,11 +135,11 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 			r = e->c.ops->poll(e);
 			break;
 		}
-		r = attempt(e, end_ns);
+		/* Stopped before: prepare() has read the eventfd that would have ended a sleep. */
+		r = attempt(e, stopped(e) ? e->c.now_ns : end_ns);
 		if (r < 0 || have_events(e))
 			break;
-		if (atomic_load_explicit(&e->stop, memory_order_acquire) ||
-		    e->c.now_ns >= end_ns) {
+		if (stopped(e) || e->c.now_ns >= end_ns) {
 			/* What the last look brought to do must not wait for the next call. */
 			prepare(e);
 			r = e->c.ops->flush(e);
@@ -142,6 +154,7 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 int weir_engine_wait(struct weir_engine *e, struct weir_event *events, unsigned max,
 		     int64_t timeout_us)
 {
+	unsigned n;
 	int r = 0;
 
 	if (!e || !events || !max || timeout_us < -1)
@@ -156,7 +169,10 @@ int weir_engine_wait(struct weir_engine *e, struct weir_event *events, unsigned 
 		r = collect(e, timeout_us);
 	if (r < 0 && !have_events(e))
 		return r;
-	return (int)weir_event_hand_out(e, events, max);
+	n = weir_event_hand_out(e, events, max);
+	if (!n && stopped(e) && !e->running)
+		take_stop(e);
+	return (int)n;
 }
 
 static void call_received(struct weir_event *ev, const struct weir_sock_ops *ops)
@@ -258,18 +274,19 @@ int weir_engine_dispatch(struct weir_engine *e, int64_t timeout_us)
 
 int weir_engine_run(struct weir_engine *e)
 {
-	int r;
+	int r = 0;
 
 	if (!e)
 		return -EINVAL;
 	if (e->in_callback)
 		return -EDEADLK;
-	while (!atomic_load_explicit(&e->stop, memory_order_acquire)) {
+	e->running = true;
+	while (r >= 0 && !stopped(e))
 		r = weir_engine_dispatch(e, -1);
-		if (r < 0)
-			return r;
-	}
-	atomic_store_explicit(&e->stop, 0, memory_order_relaxed);
+	e->running = false;
+	if (r < 0)
+		return r;
+	take_stop(e);
 	return 0;
 }
 

@@ -58,6 +58,18 @@ void weir_engine_stop(struct weir_engine *e)
 	errno = saved;
 }
 
+/* A stop was taken.  A message that came with it must still wake whoever sleeps next. */
+void weir_post_clear(struct weir_engine *e)
+{
+	uint64_t count;
+
+	e->c.stats.syscalls++;
+	if (read(e->c.wake_fd, &count, sizeof(count)) < 0)
+		count = 0;
+	if (atomic_load_explicit(&e->messages, memory_order_relaxed))
+		wake(e);
+}
+
 void weir_post_collect(struct weir_engine *e)
 {
 	struct weir_msg *list, *fifo = NULL;

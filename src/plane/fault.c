@@ -135,15 +135,16 @@ static void up_accepted(struct weir_sock *s, int fd)
 {
 	struct weir_fault *f = weir_fault_of(s);
 
-	weir_fault_report(f, &(struct weir_report){
-		.s = s, .kind = WEIR_REPORT_ACCEPTED, .res = fd });
+	weir_fault_report(f,
+			  &(struct weir_report){ .s = s, .kind = WEIR_REPORT_ACCEPTED, .res = fd });
 	maybe_end(f, s);
 }
 
 static void up_connected(struct weir_sock *s, int res)
 {
-	weir_fault_report(weir_fault_of(s), &(struct weir_report){
-		.s = s, .kind = WEIR_REPORT_CONNECTED, .res = res });
+	weir_fault_report(
+		weir_fault_of(s),
+		&(struct weir_report){ .s = s, .kind = WEIR_REPORT_CONNECTED, .res = res });
 }
 
 static void up_received(struct weir_sock *s, const struct weir_rx *rx)
@@ -151,8 +152,7 @@ static void up_received(struct weir_sock *s, const struct weir_rx *rx)
 	struct weir_fault *f = weir_fault_of(s);
 	struct weir_report r = { .s = s, .kind = WEIR_REPORT_RECEIVED, .rx = *rx };
 
-	while (s->kind == WEIR_STREAM && r.rx.len > 1 &&
-	       weir_fault_hit(f, WEIR_FAULT_SHORT_READ)) {
+	while (s->kind == WEIR_STREAM && r.rx.len > 1 && weir_fault_hit(f, WEIR_FAULT_SHORT_READ)) {
 		uint32_t whole = r.rx.len;
 
 		r.rx.len = 1 + (uint32_t)weir_fault_random(f, whole - 1);
@@ -174,8 +174,9 @@ static void up_recv_end(struct weir_sock *s, int res)
 		res = fs->inject;
 	fs->armed = fs->stopping = fs->core_stop = false;
 	fs->inject = 0;
-	weir_fault_report(weir_fault_of(s), &(struct weir_report){
-		.s = s, .kind = WEIR_REPORT_RECV_END, .res = res });
+	weir_fault_report(
+		weir_fault_of(s),
+		&(struct weir_report){ .s = s, .kind = WEIR_REPORT_RECV_END, .res = res });
 }
 
 static void up_sent(struct weir_txop *op, int res)
@@ -185,8 +186,8 @@ static void up_sent(struct weir_txop *op, int res)
 
 	weir_fault_uncut(f, op);
 	weir_fault_sock_of(s)->in_flight--;
-	weir_fault_report(f, &(struct weir_report){
-		.s = s, .kind = WEIR_REPORT_SENT, .op = op, .res = res });
+	weir_fault_report(
+		f, &(struct weir_report){ .s = s, .kind = WEIR_REPORT_SENT, .op = op, .res = res });
 	weir_fault_pay_writable(s);
 }
 
@@ -366,8 +367,8 @@ static int fault_recv_start(struct weir_sock *s)
 		return -ENOMEM;
 	if (r) {
 		/* It started, and ended at once. */
-		weir_fault_report(f, &(struct weir_report){
-			.s = s, .kind = WEIR_REPORT_RECV_END, .res = r });
+		weir_fault_report(
+			f, &(struct weir_report){ .s = s, .kind = WEIR_REPORT_RECV_END, .res = r });
 		return 0;
 	}
 	fs->armed = true;

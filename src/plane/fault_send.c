@@ -105,8 +105,9 @@ void weir_fault_uncut(struct weir_fault *f, struct weir_txop *op)
 
 static void report_sent(struct weir_fault *f, struct weir_txop *op, int res)
 {
-	weir_fault_report(f, &(struct weir_report){
-		.s = op->sock, .kind = WEIR_REPORT_SENT, .op = op, .res = res });
+	weir_fault_report(f,
+			  &(struct weir_report){
+				  .s = op->sock, .kind = WEIR_REPORT_SENT, .op = op, .res = res });
 	if (res == -EAGAIN)
 		weir_fault_sock_of(op->sock)->owe_writable = true;
 }

@@ -21,9 +21,12 @@
 #define PERCENT_MAX 90
 
 static const char *const names[WEIR_FAULT_KINDS] = {
-	[WEIR_FAULT_SHORT_READ] = "short-read", [WEIR_FAULT_SHORT_WRITE] = "short-write",
-	[WEIR_FAULT_LATE] = "late",		[WEIR_FAULT_REORDER] = "reorder",
-	[WEIR_FAULT_EAGAIN] = "eagain",		[WEIR_FAULT_ENOBUFS] = "enobufs",
+	[WEIR_FAULT_SHORT_READ] = "short-read",
+	[WEIR_FAULT_SHORT_WRITE] = "short-write",
+	[WEIR_FAULT_LATE] = "late",
+	[WEIR_FAULT_REORDER] = "reorder",
+	[WEIR_FAULT_EAGAIN] = "eagain",
+	[WEIR_FAULT_ENOBUFS] = "enobufs",
 	[WEIR_FAULT_ENOMEM] = "enomem",
 };
 
@@ -85,7 +88,7 @@ int weir_fault_parse(const char *text, struct weir_fault_spec *ret, struct weir_
 		return weir_error_set(reterr, -EINVAL, "fault", NULL,
 				      "a specification of at most %zu bytes is needed",
 				      sizeof(copy) - 1);
-	strcpy(copy, text);
+	memcpy(copy, text, strlen(text) + 1);
 	for (item = strtok_r(copy, ", ", &save); item; item = strtok_r(NULL, ", ", &save)) {
 		int r = parse_item(item, &spec, &seen, reterr);
 

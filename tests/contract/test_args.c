@@ -36,11 +36,11 @@ static void engine_options(void **state)
 
 	(void)state;
 	t_expect(weir_engine_open(NULL, NULL, &err), &err, -EINVAL);
-#define BAD(field, value)                                                                          \
-	do {                                                                                       \
-		o = good;                                                                          \
-		o.field = value;                                                                   \
-		refused_engine(&o, -EINVAL);                                                       \
+#define BAD(field, value)                    \
+	do {                                 \
+		o = good;                    \
+		o.field = value;             \
+		refused_engine(&o, -EINVAL); \
 	} while (0)
 	BAD(size, 0);
 	BAD(size, 3);
@@ -98,9 +98,12 @@ static void environment(void **state)
 	static const struct {
 		const char *name, *value, *hint;
 	} bad[] = {
-		{ "WEIR_PLANE", "bogus", "epoll" },	   { "WEIR_WITHOUT", "bundle,bogus", "minwait" },
-		{ "WEIR_SPIN_US", "fast", "number" },	   { "WEIR_SPIN_US", "-1", "number" },
-		{ "WEIR_MIN_WAIT_US", "1e3", "number" },   { "WEIR_FAULT", "late=ten", "percent" },
+		{ "WEIR_PLANE", "bogus", "epoll" },
+		{ "WEIR_WITHOUT", "bundle,bogus", "minwait" },
+		{ "WEIR_SPIN_US", "fast", "number" },
+		{ "WEIR_SPIN_US", "-1", "number" },
+		{ "WEIR_MIN_WAIT_US", "1e3", "number" },
+		{ "WEIR_FAULT", "late=ten", "percent" },
 		{ "WEIR_MIN_WAIT_US", "99999999999", "number" },
 	};
 
@@ -123,8 +126,8 @@ static void environment(void **state)
 		t_expect(ret, &err, -EINVAL);
 		assert_ptr_equal(e, UNTOUCHED);
 		if (!strstr(err.hint, bad[i].hint))
-			fail_msg("%s=%s: hint '%s' lacks '%s'", bad[i].name, bad[i].value,
-				 err.hint, bad[i].hint);
+			fail_msg("%s=%s: hint '%s' lacks '%s'", bad[i].name, bad[i].value, err.hint,
+				 bad[i].hint);
 	}
 }
 
@@ -172,11 +175,11 @@ static void sock_options(void **state)
 
 	(void)state;
 	for (int how = 0; how < OPENERS; how++) {
-#define BAD(field, value)                                                                          \
-	do {                                                                                       \
-		o = good;                                                                          \
-		o.field = value;                                                                   \
-		refused_sock(how, e, "127.0.0.1:0", &o, -EINVAL);                                  \
+#define BAD(field, value)                                         \
+	do {                                                      \
+		o = good;                                         \
+		o.field = value;                                  \
+		refused_sock(how, e, "127.0.0.1:0", &o, -EINVAL); \
 	} while (0)
 		BAD(size, 0);
 		BAD(size, 1 << 20);
@@ -208,9 +211,15 @@ static void sock_options(void **state)
 static void addresses(void **state)
 {
 	static const char *const bad[] = {
-		NULL, "", "localhost:80", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:x",
-		"1.2.3.4:-1", "1.2.3.4:80 ", "::1:80:", "[::1]", "[::1:80", "[1.2.3.4]:80",
-		"[::1%nosuchif]:80", "unix:", "unix:@", "1.2.3.999:1",
+		NULL,		"",
+		"localhost:80", "1.2.3.4",
+		"1.2.3.4:",	"1.2.3.4:65536",
+		"1.2.3.4:x",	"1.2.3.4:-1",
+		"1.2.3.4:80 ",	"::1:80:",
+		"[::1]",	"[::1:80",
+		"[1.2.3.4]:80", "[::1%nosuchif]:80",
+		"unix:",	"unix:@",
+		"1.2.3.999:1",
 	};
 	struct weir_engine *e = t_open(NULL);
 	char longest[200];
@@ -263,12 +272,13 @@ static void sends(void **state)
 	struct weir_sock_stats stats;
 	struct weir_slice zero;
 	struct weir_sock *s, *l;
+	char byte[] = "x";
 	int fds[2];
 
 	(void)state;
 	memset(&zero, 0, sizeof zero);
 	for (int i = 0; i < 17; i++) {
-		iov[i].iov_base = "x";
+		iov[i].iov_base = byte;
 		iov[i].iov_len = 1;
 	}
 	t_raw_pair(fds);
@@ -299,7 +309,8 @@ static void sends(void **state)
 
 static void given_area(void **state)
 {
-	struct weir_area_opts ao = { .size = sizeof ao, .bytes = 1 << 20,
+	struct weir_area_opts ao = { .size = sizeof ao,
+				     .bytes = 1 << 20,
 				     .provider = WEIR_PROVIDER_MEMFD };
 	struct weir_engine_opts o = { .size = sizeof o, .buffer_bytes = 65536 };
 	struct weir_area_info info;

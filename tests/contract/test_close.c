@@ -4,6 +4,8 @@
  *
  * Theory: after a close only SENT and CLOSED come, CLOSED last, each tag exactly once; t_end.c
  * checks that at every event.  A finish sends what is queued first; a shutdown ends one direction.
+ *
+ * Parts: yes
  */
 #include "t_end.h"
 
@@ -86,10 +88,32 @@ static void finish_with_queue(void **state)
 	}
 }
 
+/* The peer reads and never closes: finish does not wait for it for ever. */
+static void finish_with_lasting_peer(void **state)
+{
+	struct t_link *l;
+	uint64_t from;
+
+	(void)state;
+	if (getenv("WEIR_WITHOUT"))
+		return; /* it takes two seconds, and no part has to do with it */
+	l = t_link_new(NULL, 100000, 0);
+	t_link_open(l, address(0), NULL);
+	t_link_run(l);
+	t_end_finish(&l->client);
+	from = t_now_us();
+	t_until(l->e, l->server.ended);
+	assert_int_equal(l->server.end_res, 0);
+	t_until(l->e, l->client.closed);
+	assert_true(t_now_us() - from < 5000000);
+	t_link_close(l);
+}
+
 /* The peer does not read: finish waits, close ends it and every tag comes back. */
 static void finish_then_close(void **state)
 {
-	struct weir_sock_opts so = { .size = sizeof so, .sndbuf_bytes = 8192,
+	struct weir_sock_opts so = { .size = sizeof so,
+				     .sndbuf_bytes = 8192,
 				     .rcvbuf_bytes = 8192 };
 	struct t_link *l = t_link_new(NULL, 64 * MIB, 0);
 
@@ -120,7 +144,8 @@ static void close_with_sends(void **state)
 		uint64_t until;
 
 		l->client.piece_max = t_rand_size(MIB);
-		until = t_rand_below(l->client.piece_max < MIB / 40 ? 40 * l->client.piece_max : MIB);
+		until = t_rand_below(l->client.piece_max < MIB / 40 ? 40 * l->client.piece_max :
+								      MIB);
 		l->server.piece_max = t_rand_size(MIB);
 		l->client.in_flight_max = 1 + t_rand_below(T_SENDS);
 		l->server.in_flight_max = 1 + t_rand_below(T_SENDS);
@@ -220,7 +245,8 @@ static void refused(void **state)
 
 		t_end_init(&ends[i], 1, 5000, 2, 0);
 		assert_int_equal(weir_connect(e, to[i] ? to[i] : text, &t_end_ops, &ends[i], NULL,
-					      &ends[i].s, NULL), 0);
+					      &ends[i].s, NULL),
+				 0);
 		t_end_pump(&ends[i]); /* queued sends come back, too */
 	}
 	for (int i = 0; i < 3; i++) {
@@ -284,7 +310,7 @@ static void peer_reset(void **state)
 			t_until(e, end.in_flight == end.in_flight_max);
 		linger_reset(fds[1]);
 		t_until(e, end.ended);
-		/* A send that took the error may be reported late: then all that is seen is an end. */
+		/* A send that took the error may be reported late: only an end is seen then. */
 		if (end.end_res || !t_faulty())
 			assert_int_equal(end.end_res, -ECONNRESET);
 		t_until(e, end.in_flight == 0);
@@ -400,13 +426,14 @@ static void closer_connected(struct weir_sock *s, int res, void *user)
 static void closer_received(struct weir_sock *s, struct weir_slice *v, unsigned n, void *user)
 {
 	struct closer *c = user;
-	volatile unsigned char sum = 0;
+	unsigned char sum = 0;
 
 	assert_false(c->gone);
 	fire(c, RECEIVED, s);
 	/* The slices of the present event stay valid. */
 	for (unsigned i = 0; i < n; i++)
 		sum += ((unsigned char *)v[i].data)[v[i].len - 1];
+	(void)sum;
 	if (n && c->where == RECEIVED) {
 		struct weir_slice kept;
 
@@ -501,7 +528,8 @@ static void close_in(enum where where, int side, bool finish, bool other)
 	l.child = &ends[1];
 	l.where = WHERES;
 	assert_int_equal(weir_listen(e, address(t_rand_below(3)), &closer_listener_ops, &l, &so,
-				     &l.listener, NULL), 0);
+				     &l.listener, NULL),
+			 0);
 	l.s = l.listener;
 	t_local_text(l.s, text, sizeof text);
 	assert_int_equal(weir_connect(e, text, &closer_ops, &ends[0], &so, &ends[0].s, NULL), 0);
@@ -648,6 +676,7 @@ int main(void)
 		T_CASE(half_close),
 		T_CASE(shutdown_before_connected),
 		T_CASE(finish_with_queue),
+		T_CASE(finish_with_lasting_peer),
 		T_CASE(finish_then_close),
 		T_CASE(close_with_sends),
 		T_CASE(close_before_connected),

@@ -4,6 +4,8 @@
  *
  * Theory: what an option asks for is read back from the kernel with getsockopt(2) on the socket's
  * descriptor; adopted descriptors are made by plain system calls, in every state they may be in.
+ *
+ * Parts: yes
  */
 #include "t_end.h"
 
@@ -74,8 +76,9 @@ static void dual_stack(void **state)
 		a = t_local(l->acceptor.s);
 		snprintf(text, sizeof text, "127.0.0.1:%u",
 			 ntohs(((struct sockaddr_in6 *)&a.storage)->sin6_port));
-		assert_int_equal(weir_connect(l->e, text, &t_end_ops, &l->client, NULL,
-					      &l->client.s, NULL), 0);
+		assert_int_equal(
+			weir_connect(l->e, text, &t_end_ops, &l->client, NULL, &l->client.s, NULL),
+			0);
 		exchange(l);
 	}
 }
@@ -215,8 +218,9 @@ static void adopt_connected(void **state)
 		t_end_init(&end[1], 2, 300000, 1, 500000);
 		end[1].tx_queued = end[1].tx_sent = 1000; /* is there already */
 		for (int j = 0; j < 2; j++) {
-			assert_int_equal(weir_adopt(e, fds[j], &t_end_ops, &end[j], NULL,
-						    &end[j].s, NULL), 0);
+			assert_int_equal(
+				weir_adopt(e, fds[j], &t_end_ops, &end[j], NULL, &end[j].s, NULL),
+				0);
 			assert_int_equal(weir_sock_fd(end[j].s), fds[j]);
 			t_end_pump(&end[j]);
 		}
@@ -249,10 +253,12 @@ static void adopt_listener(void **state)
 		l->acceptor.ops = none.ops;
 		l->acceptor.ends = &l->server;
 		l->acceptor.count = 1;
-		assert_int_equal(weir_adopt(l->e, fd, none.ops, &l->acceptor, NULL,
-					    &l->acceptor.s, NULL), 0);
-		assert_int_equal(weir_adopt(l->e, peer, &t_end_ops, &l->client, NULL, &l->client.s,
-					    NULL), 0);
+		assert_int_equal(
+			weir_adopt(l->e, fd, none.ops, &l->acceptor, NULL, &l->acceptor.s, NULL),
+			0);
+		assert_int_equal(
+			weir_adopt(l->e, peer, &t_end_ops, &l->client, NULL, &l->client.s, NULL),
+			0);
 		t_end_pump(&l->client);
 		t_link_run(l);
 		weir_sock_close(none.s);
@@ -456,12 +462,12 @@ static void other_plane(void **state)
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
-		T_CASE(every_family),	  T_CASE(dual_stack),	     T_CASE(v6_only),
-		T_CASE(options),	  T_CASE(no_options),	     T_CASE(local_address),
-		T_CASE(unix_paths),	  T_CASE(adopt_connected),   T_CASE(adopt_listener),
-		T_CASE(adopt_ended),	  T_CASE(adopt_wrong_kinds), T_CASE(adopt_unconnected),
-		T_CASE(paused_listener),
-		T_CASE(set_ops),	  T_CASE(no_descriptors),    T_CASE(other_plane),
+		T_CASE(every_family),	 T_CASE(dual_stack),	    T_CASE(v6_only),
+		T_CASE(options),	 T_CASE(no_options),	    T_CASE(local_address),
+		T_CASE(unix_paths),	 T_CASE(adopt_connected),   T_CASE(adopt_listener),
+		T_CASE(adopt_ended),	 T_CASE(adopt_wrong_kinds), T_CASE(adopt_unconnected),
+		T_CASE(paused_listener), T_CASE(set_ops),	    T_CASE(no_descriptors),
+		T_CASE(other_plane),
 	};
 	int ret;
 

@@ -30,7 +30,8 @@ static void *bulk_thread(void *arg)
 	struct bulk *b = arg;
 
 	while (b->sent < b->until && !atomic_load(&b->stop)) {
-		size_t len = b->until - b->sent < T_PATTERN_RUN ? b->until - b->sent : T_PATTERN_RUN;
+		uint64_t left = b->until - b->sent;
+		size_t len = left < T_PATTERN_RUN ? left : T_PATTERN_RUN;
 		struct pollfd p = { .fd = b->fd, .events = POLLOUT };
 		ssize_t n = write(b->fd, t_pattern(1, b->sent), len);
 
@@ -270,8 +271,8 @@ static void switched_off(void **state)
 		t_raw_pair(fds);
 		b.fd = fds[1];
 		t_end_init(&end, 2, 0, 1, BULK_MAX);
-		assert_int_equal(weir_adopt(e, fds[0], &t_end_ops, &end, i ? NULL : &so, &end.s,
-					    NULL), 0);
+		assert_int_equal(
+			weir_adopt(e, fds[0], &t_end_ops, &end, i ? NULL : &so, &end.s, NULL), 0);
 		(void)saturate(e, &end, &b);
 		weir_engine_get_stats(e, &stats);
 		assert_int_equal(stats.lowat_raised, 0);

@@ -42,12 +42,12 @@ static int forbid_io_uring(int code)
 	return 0;
 }
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                 \
-			_exit(1);                                                                  \
-		}                                                                                  \
+#define CHECK(cond)                                                                \
+	do {                                                                       \
+		if (!(cond)) {                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			_exit(1);                                                  \
+		}                                                                  \
 	} while (0)
 
 /* In a child: bytes move whatever the plane. */
@@ -275,9 +275,14 @@ static void without_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
-		T_CASE(forbidden_by_seccomp), T_CASE(hidden_by_seccomp), T_CASE(no_descriptor),
-		T_CASE(no_memlock),	      T_CASE(bogus_name),	 T_CASE(who_decides),
-		T_CASE(names),		      T_CASE(without_all),
+		T_CASE(forbidden_by_seccomp),
+		T_CASE(hidden_by_seccomp),
+		T_CASE(no_descriptor),
+		T_CASE(no_memlock),
+		T_CASE(bogus_name),
+		T_CASE(who_decides),
+		T_CASE(names),
+		T_CASE(without_all),
 	};
 
 	clean_environment();

@@ -5,6 +5,8 @@
  * Theory: held slices keep their content until released, in whatever order that is; when all
  * buffers are held nothing arrives and nothing is lost; once some are released all goes on.  The
  * ledger is checked by t_step() after every round and, through the hooks here, inside callbacks.
+ *
+ * Parts: yes
  */
 #include "t_echo.h"
 #include "t_end.h"
@@ -72,7 +74,8 @@ static struct keeper *keeper_new(struct t_link *l, unsigned hold_percent)
 
 static void held_across_batches(void **state)
 {
-	struct weir_engine_opts o = { .size = sizeof o, .area_bytes = 512 << 10,
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .area_bytes = 512 << 10,
 				      .buffer_bytes = 16 << 10 };
 	struct t_link *l = t_link_new(&o, 4 * MIB, 0);
 	struct keeper *k = keeper_new(l, 30);
@@ -99,7 +102,8 @@ static void held_across_batches(void **state)
 /* All memory held: nothing arrives, nothing is lost; released: all goes on. */
 static void starvation(void **state)
 {
-	struct weir_engine_opts o = { .size = sizeof o, .area_bytes = 64 << 10,
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .area_bytes = 64 << 10,
 				      .buffer_bytes = 8 << 10 };
 	struct t_link *l = t_link_new(&o, 4 * MIB, 0);
 	struct keeper *k = keeper_new(l, 100);
@@ -135,7 +139,8 @@ static void starvation(void **state)
 static void starvation_of_others(void **state)
 {
 	enum { N = 8 };
-	struct weir_engine_opts o = { .size = sizeof o, .area_bytes = 64 << 10,
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .area_bytes = 64 << 10,
 				      .buffer_bytes = 8 << 10 };
 	struct weir_engine *e = t_open(&o);
 	struct keeper *k = calloc(1, sizeof *k);
@@ -293,8 +298,8 @@ static void echo_run(const struct weir_engine_opts *o, const struct weir_sock_op
 	t_local_text(echo.listener, text, sizeof text);
 	for (unsigned i = 0; i < count; i++) {
 		t_end_init(&ends[i], i, bytes, i, bytes);
-		assert_int_equal(weir_connect(e, text, &t_end_ops, &ends[i], NULL, &ends[i].s,
-					      NULL), 0);
+		assert_int_equal(
+			weir_connect(e, text, &t_end_ops, &ends[i], NULL, &ends[i].s, NULL), 0);
 	}
 	for (unsigned i = 0; i < count; i++)
 		t_until(e, t_end_complete(&ends[i]));
@@ -329,7 +334,8 @@ static void echo_many(void **state)
 
 static void echo_long(void **state)
 {
-	struct weir_engine_opts o = { .size = sizeof o, .area_bytes = MIB,
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .area_bytes = MIB,
 				      .buffer_bytes = 32 << 10 };
 	struct weir_sock_opts so = { .size = sizeof so, .tx_queue_max = 6 };
 
@@ -390,11 +396,16 @@ static void relay(void **state)
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
-		T_CASE(held_across_batches),  T_CASE(starvation),
-		T_CASE(starvation_of_others), T_CASE(refused),
-		T_CASE(done_in_parts),	      T_CASE(held_beyond_socket),
-		T_CASE(held_at_engine_close), T_CASE(echo_many),
-		T_CASE(echo_long),	      T_CASE(relay),
+		T_CASE(held_across_batches),
+		T_CASE(starvation),
+		T_CASE(starvation_of_others),
+		T_CASE(refused),
+		T_CASE(done_in_parts),
+		T_CASE(held_beyond_socket),
+		T_CASE(held_at_engine_close),
+		T_CASE(echo_many),
+		T_CASE(echo_long),
+		T_CASE(relay),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

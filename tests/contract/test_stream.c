@@ -7,13 +7,14 @@
  * force the paths where receiving stops for want of memory.
  *
  * Timeout: 60
+ * Parts: yes
  */
 #include "t_end.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
-#include <linux/sockios.h>
 
 #define MIB (1u << 20)
 
@@ -74,9 +75,9 @@ static void small_buffers(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < T_COUNT(sizes); i++) {
-		struct weir_engine_opts o = {
-			.size = sizeof o, .area_bytes = 16 * sizes[i], .buffer_bytes = sizes[i]
-		};
+		struct weir_engine_opts o = { .size = sizeof o,
+					      .area_bytes = 16 * sizes[i],
+					      .buffer_bytes = sizes[i] };
 		struct t_link *l = t_link_new(&o, 2 * MIB + 1, MIB + 3);
 
 		t_link_open(l, address(i), NULL);
@@ -88,7 +89,8 @@ static void small_buffers(void **state)
 /* One single buffer for everything. */
 static void one_buffer(void **state)
 {
-	struct weir_engine_opts o = { .size = sizeof o, .area_bytes = 64 << 10,
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .area_bytes = 64 << 10,
 				      .buffer_bytes = 64 << 10 };
 	struct t_link *l = t_link_new(&o, MIB + 11, MIB / 2 + 1);
 
@@ -224,7 +226,8 @@ static int unread(struct weir_sock *s)
 /* Paused: the peer is held up by flow control, memory does not grow; resumed: all arrives. */
 static void pause_and_resume(void **state)
 {
-	struct weir_sock_opts so = { .size = sizeof so, .rcvbuf_bytes = 64 << 10,
+	struct weir_sock_opts so = { .size = sizeof so,
+				     .rcvbuf_bytes = 64 << 10,
 				     .sndbuf_bytes = 64 << 10 };
 	struct t_link *l = t_link_new(NULL, 4 * MIB, 0);
 	uint64_t before = 0;
@@ -311,7 +314,8 @@ static void untagged(void **state)
 	t_link_open(l, address(0), NULL);
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(weir_sock_send(l->client.s, t_pattern(1, i * 100), 100,
-						i % 3 ? 0 : WEIR_SEND_COPY, 0), 0);
+						i % 3 ? 0 : WEIR_SEND_COPY, 0),
+				 0);
 	weir_sock_get_stats(l->client.s, &stats);
 	assert_int_equal(stats.tx_queued, 50);
 	assert_int_equal(stats.tx_queued_bytes, 5000);
@@ -339,7 +343,8 @@ static void untagged_many(void **state)
 		/* Every other one is not a neighbour in memory, so none can be joined. */
 		for (int j = 0; j < 5000; j++, total += 10)
 			assert_int_equal(weir_sock_send(s, t_pattern(3, total), 10,
-							j % 2 ? WEIR_SEND_COPY : 0, 0), 0);
+							j % 2 ? WEIR_SEND_COPY : 0, 0),
+					 0);
 		/* The wait has no end of its own: all must leave before it sleeps. */
 		assert_int_equal(weir_engine_dispatch(e, 100000), 0);
 		while (got < total) {

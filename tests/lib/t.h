@@ -11,6 +11,7 @@
 #ifndef WEIR_TESTS_T_H
 #define WEIR_TESTS_T_H
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -30,8 +30,7 @@
 #include <weir/sock.h>
 
 /* One entry of a cmocka table: with the watchdog and the descriptor check around it. */
-#define T_CASE(fn)                                                                                 \
-	cmocka_unit_test_prestate_setup_teardown(fn, t_setup, t_teardown, (void *)#fn)
+#define T_CASE(fn) cmocka_unit_test_prestate_setup_teardown(fn, t_setup, t_teardown, (void *)#fn)
 
 #define T_DEADLINE_MS 15000
 #define T_PATTERN_RUN (1u << 20)
@@ -103,24 +102,24 @@ void t_step_some(struct weir_engine *e, const char *what);
 /* All that can be had without waiting. */
 void t_step_idle(struct weir_engine *e);
 
-#define t_until(e, cond)                                                                           \
-	do {                                                                                       \
-		while (!(cond))                                                                    \
-			t_step_some(e, #cond);                                                     \
+#define t_until(e, cond)                       \
+	do {                                   \
+		while (!(cond))                \
+			t_step_some(e, #cond); \
 	} while (0)
 
 /* For conditions that other things than events bring about. */
-#define t_until_polled(e, cond, action)                                                            \
-	do {                                                                                       \
-		uint64_t t_end_ = t_now_us() + T_DEADLINE_MS * 1000ull * T_SLOW;                   \
-		while (!(cond)) {                                                                  \
-			action;                                                                    \
-			if (cond)                                                                  \
-				break;                                                             \
-			t_step(e, 1000);                                                           \
-			if (t_now_us() > t_end_)                                                   \
-				fail_msg("never: %s", #cond);                                      \
-		}                                                                                  \
+#define t_until_polled(e, cond, action)                                          \
+	do {                                                                     \
+		uint64_t t_end_ = t_now_us() + T_DEADLINE_MS * 1000ull * T_SLOW; \
+		while (!(cond)) {                                                \
+			action;                                                  \
+			if (cond)                                                \
+				break;                                           \
+			t_step(e, 1000);                                         \
+			if (t_now_us() > t_end_)                                 \
+				fail_msg("never: %s", #cond);                    \
+		}                                                                \
 	} while (0)
 
 /* "unix:@..." that no other process and no earlier case of this one has: rings go late. */

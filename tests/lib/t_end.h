@@ -17,10 +17,10 @@
 #define T_SENDS 64
 
 /* Which send calls an end may draw from. */
-#define T_SEND_OWN (1u << 0)  /* weir_sock_send() from memory of its own */
-#define T_SEND_COPY (1u << 1) /* WEIR_SEND_COPY, memory overwritten at once */
-#define T_SEND_VEC (1u << 2)  /* weir_sock_sendv() of 1 to 16 pieces */
-#define T_SEND_MORE (1u << 3) /* with WEIR_SEND_MORE at times, never on the last piece */
+#define T_SEND_OWN (1u << 0)   /* weir_sock_send() from memory of its own */
+#define T_SEND_COPY (1u << 1)  /* WEIR_SEND_COPY, memory overwritten at once */
+#define T_SEND_VEC (1u << 2)   /* weir_sock_sendv() of 1 to 16 pieces */
+#define T_SEND_MORE (1u << 3)  /* with WEIR_SEND_MORE at times, never on the last piece */
 #define T_SEND_TABLE (1u << 4) /* from the content table: no copy by the test */
 #define T_SEND_ANY (T_SEND_OWN | T_SEND_COPY | T_SEND_VEC | T_SEND_MORE)
 
@@ -34,7 +34,7 @@ struct t_send {
 struct t_end {
 	const struct weir_sock_ops *ops; /* first: struct t_user */
 	struct weir_sock *s;
-	unsigned how;	    /* T_SEND_* */
+	unsigned how; /* T_SEND_* */
 	unsigned in_flight_max;
 	size_t piece_max;
 	uint64_t tx_seed, rx_seed;

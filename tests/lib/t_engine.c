@@ -201,9 +201,8 @@ void t_step_idle(struct weir_engine *e)
 void t_expect(int ret, const struct weir_error *err, int code)
 {
 	if (ret != code)
-		fail_msg("returned %d (%s), not %d (%s); stage '%s' hint '%s'", ret,
-			 strerror(-ret), code, strerror(-code), err ? err->stage : "",
-			 err ? err->hint : "");
+		fail_msg("returned %d (%s), not %d (%s); stage '%s' hint '%s'", ret, strerror(-ret),
+			 code, strerror(-code), err ? err->stage : "", err ? err->hint : "");
 	if (!err)
 		return;
 	assert_int_equal(err->code, code);

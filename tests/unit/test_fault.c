@@ -20,7 +20,9 @@ static void legal(void **state)
 	for (int i = 0; i < WEIR_FAULT_KINDS; i++)
 		assert_int_equal(s.percent[i], 0);
 	assert_int_equal(weir_fault_parse("seed=7,short-read=20,short-write=21,late=22,reorder=23,"
-					  "eagain=24,enobufs=25,enomem=26", &s, NULL), 0);
+					  "eagain=24,enobufs=25,enomem=26",
+					  &s, NULL),
+			 0);
 	assert_int_equal(s.seed, 7);
 	for (unsigned i = 0; i < WEIR_FAULT_KINDS; i++)
 		assert_int_equal(s.percent[i], 20 + i);
@@ -32,9 +34,10 @@ static void legal(void **state)
 static void illegal(void **state)
 {
 	static const char *const bad[] = {
-		"late", "late=", "late=x", "late=91", "late=-1", "late=1.5", "late=1,late=1",
-		"lates=1", "=1", "seed=", "seed=-1", "seed=99999999999999999999999", "late=1 2",
-		"seed=1,,bogus",
+		"late",	    "late=",	     "late=x",	      "late=91",
+		"late=-1",  "late=1.5",	     "late=1,late=1", "lates=1",
+		"=1",	    "seed=",	     "seed=-1",	      "seed=99999999999999999999999",
+		"late=1 2", "seed=1,,bogus",
 	};
 	struct weir_fault_spec s, before;
 	struct weir_error err;
@@ -76,8 +79,8 @@ static struct {
 
 static void say(char kind, const struct weir_sock *s, int res)
 {
-	w.used += snprintf(w.log + w.used, LOG_MAX - w.used, "%c%d:%d ", kind,
-			   (int)(s - w.socks), res);
+	w.used += snprintf(w.log + w.used, LOG_MAX - w.used, "%c%d:%d ", kind, (int)(s - w.socks),
+			   res);
 	assert_true(w.used < LOG_MAX);
 }
 
@@ -239,7 +242,8 @@ static unsigned count(char kind)
 
 static struct weir_pool *pool_new(void)
 {
-	struct weir_area_opts o = { .size = sizeof o, .bytes = 4 * 65536,
+	struct weir_area_opts o = { .size = sizeof o,
+				    .bytes = 4 * 65536,
 				    .provider = WEIR_PROVIDER_HOST };
 	struct weir_area *area;
 	struct weir_pool *p;
@@ -260,8 +264,10 @@ static void receive(struct weir_engine *e, struct weir_pool *pool)
 	}
 	for (unsigned piece = 0; piece < 64; piece++) {
 		for (unsigned i = 0; i < 4; i++) {
-			struct weir_rx rx = { .pool = pool, .buffer = buffer[i],
-					      .offset = piece * 1024, .len = 1024,
+			struct weir_rx rx = { .pool = pool,
+					      .buffer = buffer[i],
+					      .offset = piece * 1024,
+					      .len = 1024,
 					      .last = piece == 63 };
 
 			w.core.up->received(&w.socks[i], &rx);
@@ -415,8 +421,9 @@ static void writable_follows(void **state)
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
-		T_CASE(legal),		    T_CASE(illegal), T_CASE(receiving),
-		T_CASE(same_seed_same_run), T_CASE(sending), T_CASE(writable_follows),
+		T_CASE(legal),	   T_CASE(illegal),
+		T_CASE(receiving), T_CASE(same_seed_same_run),
+		T_CASE(sending),   T_CASE(writable_follows),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

@@ -57,7 +57,7 @@ static void *post_all(void *arg)
 		n->payload = i * 7 + p->index;
 		weir_engine_post(p->e, &n->msg);
 		if (p->pause && i % p->pause == 0)
-			usleep(50);
+			usleep(50); /* let the engine go to sleep now and then */
 	}
 	return NULL;
 }
@@ -72,7 +72,9 @@ static void from_threads(uint32_t spin_us, unsigned pause)
 	memset(next, 0, sizeof next);
 	total = 0;
 	for (unsigned i = 0; i < THREADS; i++) {
-		posters[i] = (struct poster){ .e = e, .index = i, .pause = pause,
+		posters[i] = (struct poster){ .e = e,
+					      .index = i,
+					      .pause = pause,
 					      .notes = calloc(EACH, sizeof(struct note)) };
 		assert_non_null(posters[i].notes);
 		assert_int_equal(pthread_create(&threads[i], NULL, post_all, &posters[i]), 0);
@@ -196,7 +198,8 @@ static void lend(struct t_end *end, struct weir_slice *v, unsigned n)
 
 static void slices_on_loan(void **state)
 {
-	struct weir_engine_opts o = { .size = sizeof o, .area_bytes = 512 << 10,
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .area_bytes = 512 << 10,
 				      .buffer_bytes = 32 << 10 };
 	struct t_link *l = t_link_new(&o, 8 << 20, 0);
 	pthread_t threads[2];
@@ -291,7 +294,7 @@ static void *stopper(void *arg)
 {
 	for (int i = 0; i < 50; i++) {
 		weir_engine_stop(arg);
-		usleep(200);
+		usleep(200); /* spread over waits; any timing passes */
 	}
 	return NULL;
 }
@@ -312,9 +315,9 @@ static void many_stops(void **state)
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
-		T_CASE(all_at_once),	 T_CASE(now_and_then),	T_CASE(to_a_spinner),
-		T_CASE(beside_streams),	 T_CASE(slices_on_loan), T_CASE(engine_per_thread),
-		T_CASE(wait_elsewhere),	 T_CASE(many_stops),
+		T_CASE(all_at_once),	T_CASE(now_and_then),	T_CASE(to_a_spinner),
+		T_CASE(beside_streams), T_CASE(slices_on_loan), T_CASE(engine_per_thread),
+		T_CASE(wait_elsewhere), T_CASE(many_stops),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);
