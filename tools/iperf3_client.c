@@ -19,7 +19,7 @@
  * Threads: the engine's.
  * Errors: printed (or put into the JSON document), exit code 1.
  * Sources: iperf 3.12 iperf_client_api.c (iperf_handle_message_client, iperf_run_client).
- * Tests: tests/cli/iperf3_tcp.sh, iperf3_server.sh, iperf3_refused.sh
+ * Tests: tests/cli/iperf3_tcp.sh, iperf3_badserver.sh, iperf3_refused.sh
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -235,27 +235,40 @@ static void server_error(struct i3_test *t)
 	i3_fail(t, code ? (enum i3_error)code : I3E_MESSAGE, err < 4096 ? (int)err : 0);
 }
 
+/* The states up to the running test come once each, and in this order. */
+static bool in_order(const struct i3_test *t, int state)
+{
+	switch (state) {
+	case I3_PARAM_EXCHANGE:
+	case I3_CREATE_STREAMS:
+		return !t->stream_count && !t->started_ns;
+	case I3_TEST_START:
+		return t->stream_count && !t->started_ns;
+	case I3_TEST_RUNNING:
+		return t->started_ns && !t->running;
+	default:
+		return true;
+	}
+}
+
 static void handle_state(struct i3_test *t, int state)
 {
+	if (!in_order(t, state)) {
+		i3_fail(t, I3E_MESSAGE, 0);
+		return;
+	}
 	switch (state) {
 	case I3_PARAM_EXCHANGE:
 		send_params(t);
 		break;
 	case I3_CREATE_STREAMS:
-		if (t->stream_count)
-			i3_fail(t, I3E_MESSAGE, 0);
-		else
-			create_streams(t);
+		create_streams(t);
 		break;
 	case I3_TEST_START:
 		if (i3_test_start(t))
 			i3_fail(t, I3E_INIT, ENOMEM);
 		break;
 	case I3_TEST_RUNNING:
-		if (!t->stream_count || t->running) {
-			i3_fail(t, I3E_MESSAGE, 0);
-			break;
-		}
 		i3_deadline(t, 0, NULL);
 		i3_test_run(t);
 		break;

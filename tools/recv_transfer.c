@@ -37,6 +37,18 @@ static void reset(struct recv_app *app, const struct stream_result *result)
 	app->finished = app->finished || !app->opts.keep;
 }
 
+/* What does not fit loses its beginning: the reason stands at the end, behind a long name. */
+static void shorten(char *to, const char *why)
+{
+	size_t len = strlen(why);
+
+	if (len < STREAM_TEXT_BYTES)
+		memcpy(to, why, len + 1);
+	else
+		snprintf(to, STREAM_TEXT_BYTES, "...%.*s", STREAM_TEXT_BYTES - 4,
+			 why + len - (STREAM_TEXT_BYTES - 4));
+}
+
 void recv_transfer_fail(struct recv_app *app, const struct recv_stream *s, const char *format, ...)
 {
 	struct stream_result result = { .status = 1, .bytes = app->transfer.bytes };
@@ -52,7 +64,7 @@ void recv_transfer_fail(struct recv_app *app, const struct recv_stream *s, const
 	fprintf(stderr, "weir recv: %s%s%s\n", s ? s->peer : "", s ? ": " : "", why);
 	if (app->out.in_place && app->out.regular)
 		fprintf(stderr, "weir recv: %s is incomplete\n", app->out.name);
-	snprintf(result.text, sizeof(result.text), "%.*s", STREAM_TEXT_BYTES - 1, why);
+	shorten(result.text, why);
 	memcpy(app->failed_why, result.text, sizeof(app->failed_why));
 	app->failed_id = app->transfer.hello.id;
 	stream_out_abort(&app->out);

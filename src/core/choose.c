@@ -86,10 +86,11 @@ static int try(struct weir_engine *e, const struct weir_plane_ops *ops, struct w
 
 static void refusal(char *to, size_t bytes, const char *plane, const struct weir_error *err)
 {
+	const char *name = strerrorname_np(-err->code);
 	size_t used = strlen(to);
 
 	snprintf(to + used, bytes - used, "%s%s refused: %s %s (%s)%s%s", used ? "; " : "", plane,
-		 err->stage, err->object, strerrorname_np(-err->code) ? strerrorname_np(-err->code) : "?",
+		 err->stage, err->object, name ? name : "?",
 		 err->hint[0] ? ": " : "", err->hint);
 }
 

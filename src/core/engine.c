@@ -164,6 +164,9 @@ static int defaults(struct weir_engine *e, struct weir_error *reterr)
 		o->sq_entries = 64;
 	if (!o->cq_entries)
 		o->cq_entries = 4 * o->sq_entries;
+	/* The kernel wants at least as many. */
+	if (o->cq_entries < o->sq_entries)
+		o->cq_entries = o->sq_entries;
 	if (!o->area_bytes)
 		o->area_bytes = 8u << 20;
 	if (!o->fault)

@@ -48,6 +48,11 @@ static bool have_events(struct weir_engine *e)
 	return e->queue_head < e->queue_tail;
 }
 
+static bool stopped(const struct weir_engine *e)
+{
+	return atomic_load_explicit(&e->stop, memory_order_acquire);
+}
+
 static int spin(struct weir_engine *e, uint64_t until_ns, uint64_t deadline_ns)
 {
 	uint64_t end = until_ns < deadline_ns ? until_ns : deadline_ns;
@@ -89,7 +94,8 @@ static int attempt(struct weir_engine *e, uint64_t end_ns)
 		deadline = end_ns;
 	if (deadline > e->c.now_ns && weir_pace_spin(e, &until)) {
 		r = spin(e, until, deadline);
-		if (r || have_events(e))
+		/* A stop that the spin saw: its eventfd is read, a sleep would not end. */
+		if (r || have_events(e) || stopped(e))
 			return r < 0 ? r : 0;
 	}
 	w.timeout_ns = sleep_ns(e, deadline);
@@ -104,11 +110,6 @@ static int attempt(struct weir_engine *e, uint64_t end_ns)
 static bool spins_for_a_while(const struct weir_engine *e)
 {
 	return e->c.opts.spin_us && e->c.opts.spin_us != UINT32_MAX;
-}
-
-static bool stopped(const struct weir_engine *e)
-{
-	return atomic_load_explicit(&e->stop, memory_order_acquire);
 }
 
 /* A stop ends one wait or one run; what it wrote to the eventfd must not end the next. */
@@ -131,7 +132,7 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 	for (;;) {
 		prepare(e);
 		if (have_events(e)) {
-			/* Expired timers and the like: give the kernel its requests, do not wait. */
+			/* Expired timers and the like: submit, do not wait. */
 			r = e->c.ops->poll(e);
 			break;
 		}

@@ -73,10 +73,14 @@ void weir_io_rx_reset(struct weir_io *io)
 /* A piece of nothing goes, another one goes back to the front. */
 static void give_back(struct weir_io *io, struct weir_buf *piece)
 {
-	if (piece && weir_buf_len(piece))
-		buf_list_push_front(&io->rx, piece);
-	else
+	if (!piece || !weir_buf_len(piece)) {
 		weir_bufs_put(piece);
+		return;
+	}
+	/* What was taken off it is of another message: no headroom of this one. */
+	if (piece->slice)
+		piece->head = piece->data;
+	buf_list_push_front(&io->rx, piece);
 }
 
 static void copy_to_own(struct weir_io *io, struct weir_buf *buf)

@@ -71,7 +71,7 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s)
 		up->recv_end(s, r);
 		return 0;
 	}
-	/* A full stream reads large pieces: into a buffer from its start, warm from the last time. */
+	/* A full stream reads large pieces: from the start of a buffer that is still warm. */
 	if (s->lowat.raised && d->pool->bufs[d->buffer].used_bytes) {
 		weir_direct_fini(d);
 		r = buffer_ready(d, e);

@@ -8,7 +8,7 @@
  *	request is cancelled and each look of the spin reads it directly; its single sends go out
  *	directly too.  Before the engine sleeps the request is armed again.
  *
- *	   armed ── STREAK ──> cancelled ── recv_start() ──> hot ── sleep, stop, others busy ──> armed
+ *	   armed ── STREAK ──> cancelled ── recv_start() ──> hot ── sleep, stop ──> armed
  *
  * Invariants: 1. a hot stream has no receive request in the ring: nobody else takes its bytes.
  *	2. at most one stream is hot.

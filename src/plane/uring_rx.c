@@ -9,9 +9,10 @@
  *	  bundle       id of the first buffer; the others follow in the order of the ring
  *	  plain        one buffer per completion
  *	Few buffers are kept with the kernel (pool->kernel_target), so that they stay in the
- *	cache; many sockets running out doubles the number, a long calm lowers it.  Datagrams come through
- *	multishot recvmsg into buffers of the datagram group, with name and control data in front.
- *	Without multishot or buffer rings a poll request says when to read directly (direct.c).
+ *	cache; many sockets running out doubles the number, a long calm lowers it.  Datagrams
+ *	come through multishot recvmsg into buffers of their own group, with name and control
+ *	data in front.  Without multishot or buffer rings a poll request says when to read
+ *	directly (direct.c).
  * Invariants: 1. the buffers of a group are consumed in the order of its ring, and completions
  *	come in the order of consumption.  2. what the ring has is KERNEL in the ledger.
  * Ownership: pools own the buffers, the ring lends them.

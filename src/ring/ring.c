@@ -74,7 +74,7 @@ int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries
 	if (!(p.features & IORING_FEAT_EXT_ARG) || !(p.features & IORING_FEAT_NODROP)) {
 		io_uring_queue_exit(&r->u);
 		return weir_error_set(reterr, -ENOSYS, "io_uring_setup", "features",
-				      "the kernel's io_uring is too old (5.11 brought timed waits)");
+				      "the kernel's io_uring is too old: it lacks timed waits");
 	}
 	r->fd_registered = register_fd && io_uring_register_ring_fd(&r->u) == 1;
 	return 0;

@@ -34,8 +34,8 @@ more_from_stock() {
 	at -P 8 -n 16M
 	at --bidir -t 1
 	at -O 1 -t 1
-	at -u -b 20M -t 1 -l 1000 --bidir
-	at -u -b 20M -O 1 -t 1 -l 1000
+	at -u -b 8M -t 1 -l 1000 --bidir
+	at -u -b 8M -O 1 -t 1 -l 1000
 	json client.out "3.18 -u -O" 'end["sum"]["lost_packets"] == 0' \
 		'abs(end["sum_sent"]["packets"] - end["sum_received"]["packets"]) < 200'
 	at -w 128K -M 1000 -N -C reno -S 16 -n 1M
@@ -47,8 +47,8 @@ more_to_stock() {
 	to -P 8 -n 16M
 	to --bidir -t 1
 	to -O 1 -t 1
-	to -u -b 20M -t 1 -l 1000 --bidir
-	to -u -b 20M -O 1 -t 1 -l 1000
+	to -u -b 8M -t 1 -l 1000 --bidir
+	to -u -b 8M -O 1 -t 1 -l 1000
 	json client.out "-> 3.18 -u -O" 'end["sum"]["lost_packets"] == 0'
 	to -n 1M --get-server-output
 	json client.out "-> 3.18 --get-server-output" '"receiver" in j["server_output_text"]'
@@ -65,8 +65,8 @@ for plane in "${planes[@]}"; do
 	at -n 8M
 	at -R -t 1
 	at -P 32 -n 32M
-	at -u -b 20M -k 200 -l 1000 --udp-counters-64bit
-	at -u -b 20M -k 200 -l 1000 -R
+	at -u -b 8M -k 100 -l 1000 --udp-counters-64bit
+	at -u -b 8M -k 100 -l 1000 -R
 	[ "$plane" = "${planes[0]}" ] && more_from_stock
 	stop_server
 
@@ -79,8 +79,8 @@ for plane in "${planes[@]}"; do
 	to -n 8M
 	to -R -t 1
 	to -P 32 -n 32M
-	to -u -b 20M -k 200 -l 1000 --udp-counters-64bit
-	to -u -b 20M -k 200 -l 1000 -R
+	to -u -b 8M -k 100 -l 1000 --udp-counters-64bit
+	to -u -b 8M -k 100 -l 1000 -R
 	[ "$plane" = "${planes[0]}" ] && more_to_stock
 	stop_server
 done

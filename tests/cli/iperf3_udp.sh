@@ -25,10 +25,10 @@ pair() {
 		shift
 		must_client "$name, $what" "$side" -c 127.0.0.1 -u -J "${weir_client[@]}" "$@"
 	}
-	run "-b 20M" -b 20M -l 1400 -t 1 && json client.out "$name, -b 20M" "$counts" "$complete" \
+	run "-b 8M" -b 8M -l 1400 -t 1 && json client.out "$name, -b 8M" "$counts" "$complete" \
 		'start["test_start"]["protocol"] == "UDP"' \
-		'1500 < end["sum"]["packets"] < 2100' \
-		'2.0e6 < end["sum_sent"]["bytes"] < 2.8e6' \
+		'600 < end["sum"]["packets"] < 840' \
+		'0.8e6 < end["sum_sent"]["bytes"] < 1.2e6' \
 		'0 <= end["sum"]["jitter_ms"] < 50' \
 		'end["streams"][0]["udp"]["out_of_order"] == 0'
 	run "-n" -n 100K -l 1000 -b 50M && json client.out "$name, -n" "$counts" \
@@ -42,9 +42,9 @@ pair() {
 		'len(end["streams"]) == 4' \
 		'all(s["udp"]["packets"] > 10 for s in end["streams"])' \
 		'sum(s["udp"]["packets"] for s in end["streams"]) == end["sum"]["packets"]'
-	run "-R" -R -b 20M -l 1400 -t 1 && json client.out "$name, -R" "$counts" \
-		'1500 < end["sum_received"]["packets"] < 2100' \
-		'2.0e6 < end["sum_received"]["bytes"] < 2.8e6'
+	run "-R" -R -b 8M -l 1400 -t 1 && json client.out "$name, -R" "$counts" \
+		'600 < end["sum_received"]["packets"] < 840' \
+		'0.8e6 < end["sum_received"]["bytes"] < 1.2e6'
 	run "-R 64 bit -P 2" -R -P 2 -b 5M -l 200 -n 50K --udp-counters-64bit &&
 		json client.out "$name, -R 64 bit" "$counts" \
 			'end["sum_received"]["bytes"] >= 50 << 10'

@@ -7,8 +7,9 @@
  *
  * Matrix: plain
  */
-#include "t.h"
+#include "t_end.h"
 
+#include <sched.h>
 #include <sys/un.h>
 
 #define UNTOUCHED ((void *)1)
@@ -307,6 +308,34 @@ static void sends(void **state)
 	t_close(e);
 }
 
+/* Options that only tune: everything works with them; the thread is where it was asked to be. */
+static void tuning(void **state)
+{
+	struct weir_engine_opts o = { .size = sizeof o,
+				      .busy_poll_us = 50,
+				      .cpu_plus_1 = 1,
+				      .spin_us = 20,
+				      .min_wait_us = 500,
+				      .buffer_bytes = 1 << 20,
+				      .area_bytes = 4 << 20,
+				      .provider = WEIR_PROVIDER_HUGE };
+	struct t_link *l;
+	cpu_set_t before, now;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+	if (!CPU_ISSET(0, &before))
+		o.cpu_plus_1 = 0;
+	l = t_link_new(&o, 1 << 20, 1 << 20);
+	assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+	if (o.cpu_plus_1)
+		assert_true(CPU_COUNT(&now) == 1 && CPU_ISSET(0, &now));
+	t_link_open(l, "127.0.0.1:0", NULL);
+	t_link_run(l);
+	t_link_close(l);
+	assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 static void given_area(void **state)
 {
 	struct weir_area_opts ao = { .size = sizeof ao,
@@ -352,6 +381,7 @@ int main(void)
 		T_CASE(environment),	T_CASE(sock_options),
 		T_CASE(addresses),	T_CASE(null_engine),
 		T_CASE(sends),		T_CASE(given_area),
+		T_CASE(tuning),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

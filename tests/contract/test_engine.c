@@ -4,6 +4,8 @@
  *
  * Theory: times are compared with the clock with margins of a busy machine: never early by more
  * than the clock's grain, late without bound but the case's deadline.
+ *
+ * Parts: yes
  */
 #include "t_end.h"
 
@@ -471,7 +473,7 @@ static void one_stop_one_wait(void **state)
 		assert_int_equal(weir_engine_wait(e, ev, T_COUNT(ev), 30000), 0);
 		assert_true(now_ns() - from >= 29000000);
 		weir_engine_get_stats(e, &after);
-		if (!o.spin_us && after.waits - before.waits > 10)
+		if (!o.spin_us && !getenv("WEIR_SPIN_US") && after.waits - before.waits > 10)
 			fail_msg("%llu waits in 30 ms of nothing",
 				 (unsigned long long)(after.waits - before.waits));
 		t_close(e);
@@ -588,7 +590,9 @@ static void describes_itself(void **state)
 	assert_int_equal(weir_engine_dispatch(e, 1000), 0);
 	assert_true(weir_engine_now_ns(e) >= now);
 	weir_engine_get_stats(e, &s);
-	assert_true(s.waits > 0 && s.sleeps > 0 && s.syscalls >= s.waits);
+	assert_true(s.syscalls >= s.waits);
+	if (!getenv("WEIR_SPIN_US"))
+		assert_true(s.waits > 0 && s.sleeps > 0);
 	assert_int_equal(s.sockets, 0);
 	t_close(e);
 }

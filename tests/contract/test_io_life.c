@@ -17,6 +17,7 @@ struct life {
 	enum act act;
 	uint32_t act_at;
 	bool in_segment; /* act there, not in read */
+	bool complete;	 /* and only when all of the message is there */
 	bool gone;	 /* no callback may come */
 	bool ended;
 	int end_res;
@@ -54,6 +55,8 @@ static int on_segment(struct weir_io *io, struct weir_buf *buf)
 	struct life *x = weir_io_user(io);
 
 	assert_false(x->gone);
+	if (x->complete && (weir_buf_len(buf) < 4 || weir_buf_len(buf) < get32(buf->data)))
+		return frame_segment(io, buf);
 	if (x->act && x->in_segment && x->got + 1 == x->act_at) {
 		enum act act = x->act;
 
@@ -260,7 +263,7 @@ static void sctp_is_refused(void **state)
 
 /* ---- inside the receive callbacks ---- */
 
-static void act_case(enum act act, bool in_segment, size_t chunk)
+static void act_case(enum act act, bool in_segment, bool complete, size_t chunk)
 {
 	struct life *x = life_new();
 	size_t len, at = 0;
@@ -273,6 +276,7 @@ static void act_case(enum act act, bool in_segment, size_t chunk)
 	x->act = act;
 	x->act_at = 5;
 	x->in_segment = in_segment;
+	x->complete = complete;
 	t_until_polled(x->rig.e, x->gone, at += raw_push(x->rig.raw, all + at, len - at, chunk));
 	/* Whatever else arrives, nothing may be called. */
 	at += raw_push(x->rig.raw, all + at, len - at, len);
@@ -302,8 +306,8 @@ static void act_inside_read(void **state)
 {
 	(void)state;
 	for (enum act act = ACT_PAUSE; act < ACT_COUNT; act++) {
-		act_case(act, false, RAW_CHUNK);
-		act_case(act, false, 50);
+		act_case(act, false, false, RAW_CHUNK);
+		act_case(act, false, false, 50);
 	}
 }
 
@@ -311,8 +315,9 @@ static void act_inside_segment(void **state)
 {
 	(void)state;
 	for (enum act act = ACT_PAUSE; act < ACT_COUNT; act++) {
-		act_case(act, true, RAW_CHUNK);
-		act_case(act, true, 50);
+		act_case(act, true, false, RAW_CHUNK);
+		act_case(act, true, false, 50);
+		act_case(act, true, true, 50);
 	}
 }
 

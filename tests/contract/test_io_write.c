@@ -166,6 +166,21 @@ static void many_small(void **state)
 	tx_free(x);
 }
 
+/* What is sent from inside the callback takes its place behind what waits. */
+static void order_from_written(void **state)
+{
+	const struct weir_io_opts o = { .size = sizeof o, .tx_flight_max = 4 };
+	struct tx *x = tx_new(&o, 3000, WIDE);
+
+	(void)state;
+	x->again = 300;
+	while (x->queued < 50)
+		assert_int_equal(send_one(x), 0);
+	drain(x, 350);
+	t_until(x->rig.e, x->told == 350);
+	tx_free(x);
+}
+
 /* Each result sends the next: a queue of one is enough. */
 static void send_from_written(void **state)
 {
@@ -346,9 +361,11 @@ static void peer_gone(void **state)
 /* Closing, freeing, unregistering and so on inside the callback, with a queue behind it. */
 static void act_inside_written(void **state)
 {
+	const struct weir_io_opts o = { .size = sizeof o, .tx_flight_max = 8 };
+
 	(void)state;
 	for (enum act act = ACT_PAUSE; act < ACT_COUNT; act++) {
-		struct tx *x = tx_new(NULL, 3000, WIDE);
+		struct tx *x = tx_new(&o, 3000, WIDE);
 		struct raw_reader spare = { 0 };
 
 		t_note("%s inside the write callback", act_names[act]);
@@ -364,6 +381,11 @@ static void act_inside_written(void **state)
 		} else if (act == ACT_UNREGISTER) {
 			t_step_idle(x->rig.e);
 			assert_int_equal(x->told, 3);
+			/* What was in flight arrives, the rest stays. */
+			for (unsigned i = 0; i < 100; i++)
+				raw_pull(x->rig.raw, &x->reader, RAW_CHUNK);
+			assert_true(x->reader.frames <= 3 + 8);
+			assert_int_equal(weir_io_tx_queue_len(x->rig.io), 97);
 			x->gone = false;
 			assert_int_equal(weir_io_register(x->rig.io), 0);
 			drain(x, 100);
@@ -506,6 +528,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T_CASE(partial_writes),	   T_CASE(many_small),
+		T_CASE(order_from_written),
 		T_CASE(send_from_written), T_CASE(full_and_low),
 		T_CASE(change_bounds),	   T_CASE(queue_first),
 		T_CASE(clear),		   T_CASE(misuse),

@@ -123,16 +123,15 @@ static void partial_writes(void **state)
 	t_link_close(l);
 }
 
-static void many_connections(void **state)
+static void many(const struct weir_engine_opts *o)
 {
 	enum { N = 80 };
 	struct t_end *ends = calloc(2 * N, sizeof *ends);
 	struct t_acceptor a;
-	struct weir_engine *e = t_open(NULL);
+	struct weir_engine *e = t_open(o);
 	struct weir_engine_stats stats;
 	unsigned i;
 
-	(void)state;
 	assert_non_null(ends);
 	for (i = 0; i < 2 * N; i++) {
 		bool client = i >= N;
@@ -160,6 +159,30 @@ static void many_connections(void **state)
 	assert_int_equal(stats.sockets, 0);
 	t_close(e);
 	free(ends);
+}
+
+static void many_connections(void **state)
+{
+	(void)state;
+	many(NULL);
+}
+
+/* Rings that hold next to nothing: queues are cut anywhere, completions overflow. */
+static void tiny_rings(void **state)
+{
+	static const uint32_t entries[][2] = {
+		{ 1, 2 }, { 2, 4 }, { 4, 4 }, { 8, 2048 }, { 64, 64 }
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < T_COUNT(entries); i++) {
+		struct weir_engine_opts o = { .size = sizeof o,
+					      .sq_entries = entries[i][0],
+					      .cq_entries = entries[i][1] };
+
+		t_note("%u submission, %u completion entries", entries[i][0], entries[i][1]);
+		many(&o);
+	}
 }
 
 static void read_some(int fd, uint64_t seed, uint64_t *at, size_t max)
@@ -399,6 +422,7 @@ int main(void)
 		T_CASE(one_buffer),
 		T_CASE(partial_writes),
 		T_CASE(many_connections),
+		T_CASE(tiny_rings),
 		T_CASE(slow_plain_peer),
 		T_CASE(pause_and_resume),
 		T_CASE(opened_paused),

@@ -7,9 +7,9 @@
  * Theory: see test_foreign.h.  Two ways in use among glib programs are tested: the ready-made
  * source for a descriptor, and a GSource with a polled descriptor, as libraries write it.
  */
+#ifdef WEIR_HAVE_GLIB
 #include "test_foreign.h"
 
-#ifdef WEIR_HAVE_GLIB
 #include <glib-unix.h>
 
 struct app {
@@ -141,6 +141,8 @@ int main(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else
+#include <stdio.h>
+
 int main(void)
 {
 	printf("skipped: built without glib (install libglib2.0-dev)\n");

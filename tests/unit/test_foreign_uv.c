@@ -7,9 +7,9 @@
  * Theory: see test_foreign.h.  libuv polls level-triggered and wants every handle closed before its
  * loop is; the engine keeps its descriptor, uv_poll only watches it.
  */
+#ifdef WEIR_HAVE_LIBUV
 #include "test_foreign.h"
 
-#ifdef WEIR_HAVE_LIBUV
 #include <uv.h>
 
 struct app {
@@ -100,6 +100,8 @@ int main(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else
+#include <stdio.h>
+
 int main(void)
 {
 	printf("skipped: built without libuv (install libuv1-dev)\n");

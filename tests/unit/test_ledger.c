@@ -147,7 +147,8 @@ static void random_steps(void **state)
 
 static void bad_sizes(void **state)
 {
-	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_HOST, .bytes = 4096 };
+	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_HOST,
+				    .bytes = 4096 };
 	struct weir_area *area;
 	struct weir_pool *p = NULL;
 
