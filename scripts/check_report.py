@@ -17,7 +17,7 @@ OK = re.compile(r"^\[ +OK +\] (\S+)", re.M)
 SKIPPED = re.compile(r"^\[ +SKIPPED +\] (\S+)$", re.M)
 FAILED = re.compile(r"^\[ +(?:FAILED|ERROR) +\] (\w+)$", re.M)
 PROGRESS = re.compile(r"^\[\d+/\d+\] .*\n", re.M)
-COUNT_LINE = re.compile(r"^\[=+\] Running \d+ test", re.M)
+COUNT_LINE = re.compile(r"^\[=+\] (?:\S+: )?Running \d+ test", re.M)
 
 
 class Totals:

@@ -233,7 +233,9 @@ WEIR_API int weir_sock_shutdown(struct weir_sock *s);
  * weir_sock_finish() - stop receiving, send what is queued, then close.
  * @s: the socket, or NULL.
  *
- * A peer that does not read keeps the socket until weir_sock_close().
+ * A stream then sends end of stream and waits up to two seconds for the peer's, discarding what
+ * comes: closing with unread data would reset the connection and could cost the peer the last
+ * bytes.  A peer that does not read keeps the socket until weir_sock_close().
  */
 WEIR_API void weir_sock_finish(struct weir_sock *s);
 

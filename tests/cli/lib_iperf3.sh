@@ -42,19 +42,23 @@ need() {
 }
 
 # A port that is free for TCP and for UDP.
+# Below the range the kernel gives out by itself, and with a free one behind it.
 free_port() {
 	python3 - <<-'END'
-	import socket
+	import random, socket
+	def free(port):
+	    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+	        with socket.socket(socket.AF_INET6, kind) as s:
+	            try:
+	                s.bind(("::", port))
+	            except OSError:
+	                return False
+	    return True
 	while True:
-	    t = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-	    t.bind(("::", 0))
-	    u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-	    try:
-	        u.bind(("::", t.getsockname()[1]))
-	    except OSError:
-	        continue
-	    print(t.getsockname()[1])
-	    break
+	    port = random.randrange(20000, 30000)
+	    if free(port) and free(port + 1):
+	        print(port)
+	        break
 	END
 }
 
