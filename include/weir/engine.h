@@ -53,7 +53,7 @@ struct weir_sock;
  *	off.
  * @busy_poll_us: NAPI busy poll, in microseconds, on sockets that have a NAPI id; 0 for none.
  * @cpu_plus_1: pin the thread to CPU number @cpu_plus_1 - 1; 0 for no pinning.
- * @sq_entries: submission queue entries; 0 for the default (512).
+ * @sq_entries: submission queue entries, 64 at least; 0 for the default (512).
  * @cq_entries: completion queue entries; 0 for the default (4 times as many).
  * @without: WEIR_WITHOUT_*: parts not to be used; WEIR_WITHOUT (environment, names separated by
  *	commas) adds to it.
@@ -98,7 +98,8 @@ struct weir_engine_opts {
  * @WEIR_EVENT_SENT: the send with event.tag ended: res bytes were given to the kernel, or -errno;
  *	its memory is the caller's again.  Sends with tag 0 have no event.
  * @WEIR_EVENT_WRITABLE: the transmit queue, which had refused a send with -ENOBUFS, has room.
- * @WEIR_EVENT_ERROR: a datagram socket reported res = -errno (an ICMP error); it goes on.
+ * @WEIR_EVENT_ERROR: a datagram socket reported res = -errno (an ICMP error), or a listener could
+ *	not accept (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM); both go on.
  * @WEIR_EVENT_CLOSED: last event of a socket, after weir_sock_close() or weir_sock_finish(): no
  *	request is in flight, all memory given to sends is the caller's.  The handle is invalid
  *	once the batch is done.
@@ -256,6 +257,10 @@ WEIR_API void weir_engine_close(struct weir_engine *e);
  * @events: receives up to @max events.
  * @max: room in @events; at least 1.
  * @timeout_us: microseconds to wait for the first event; 0 looks only, -1 waits for ever.
+ *
+ * @events must stay valid until the batch is given back: closing a socket turns what is left of its
+ * events into WEIR_EVENT_NONE there.  event.user is that of the time of the event; after
+ * weir_sock_set_ops() in the same batch ask weir_sock_user().
  *
  * Sends and other requests made since the last call are given to the kernel first.  Events of the
  * batch before that were not given back by weir_engine_done() are given back by this call.

@@ -27,7 +27,7 @@ extern "C" {
  * @ended: the stream ended: @res 0 (peer's end of stream) or -errno.  NULL: weir_sock_finish().
  * @sent: the send with @tag ended, @res bytes or -errno; its memory is the caller's.
  * @writable: the transmit queue has room again after -ENOBUFS.
- * @failed: a datagram socket reported @res = -errno.
+ * @failed: a datagram socket or a listener reported @res = -errno.
  * @closed: last call for @s: release what belongs to it.
  *
  * Any may be NULL.  The structure must outlive its sockets.
@@ -64,7 +64,8 @@ struct weir_sock_ops {
  * @backlog: weir_listen(): 0 for the system's maximum.
  * @rcvbuf_bytes: SO_RCVBUF; 0 leaves it (TCP then tunes it by itself).
  * @sndbuf_bytes: SO_SNDBUF; 0 leaves it.
- * @tx_queue_max: sends that may wait or be in flight before -ENOBUFS; 0 for 1,024.
+ * @tx_queue_max: writes that may wait or be in flight before -ENOBUFS; each piece of a
+ *	weir_sock_sendv() and each train of up to 64 datagrams is one; 0 for 1,024.
  * @reserved: 0.
  */
 struct weir_sock_opts {
@@ -243,7 +244,8 @@ WEIR_API void weir_sock_finish(struct weir_sock *s);
  * weir_sock_close() - close now; queued sends that did not end have -ECANCELED events.
  * @s: the socket, or NULL; a second call is legal until WEIR_EVENT_CLOSED.
  *
- * No events but SENT and CLOSED follow.  Slices of this socket, held or in the present batch,
+ * No events but SENT and CLOSED follow, save an ACCEPTED of a listener that is in the present
+ * batch already: its connection is yours.  Slices of this socket, held or in the present batch,
  * stay valid.
  */
 WEIR_API void weir_sock_close(struct weir_sock *s);
@@ -339,7 +341,7 @@ WEIR_API enum weir_plane weir_sock_plane(const struct weir_sock *s);
  * @tx_datagrams: datagrams sent, each of a GSO train counted.
  * @tx_requests: send requests (or write calls).
  * @tx_partial: requests that sent less than asked.
- * @tx_queued: sends waiting or in flight now.
+ * @tx_queued: writes waiting or in flight now, counted as for tx_queue_max.
  * @tx_queued_bytes: their bytes.
  */
 struct weir_sock_stats {

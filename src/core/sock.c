@@ -155,14 +155,28 @@ static void grow_target(struct weir_engine *e)
 		weir_pool_starved(e->c.dgram_pool);
 }
 
+/* The list grows at its head: who has waited longest is served first. */
+static struct weir_sock *oldest_first(struct weir_sock *s)
+{
+	struct weir_sock *list = NULL, *next;
+
+	for (; s; s = next) {
+		next = s->starved_next;
+		s->starved_next = list;
+		list = s;
+	}
+	return list;
+}
+
 void weir_sock_feed_starved(struct weir_engine *e)
 {
-	struct weir_sock *s = e->starved_head, *next;
+	struct weir_sock *s, *next;
 	bool stream = has_buffers(e->c.stream_pool), dgram = has_buffers(e->c.dgram_pool);
 
-	if (!s || (!stream && !dgram))
+	if (!e->starved_head || (!stream && !dgram))
 		return;
 	grow_target(e);
+	s = oldest_first(e->starved_head);
 	e->starved_head = NULL;
 	for (; s; s = next) {
 		next = s->starved_next;

@@ -71,8 +71,12 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s)
 		up->recv_end(s, r);
 		return 0;
 	}
-	/* A full stream reads large pieces: from the start of a buffer that is still warm. */
-	if (s->lowat.raised && d->pool->bufs[d->buffer].used_bytes) {
+	/*
+	 * A full stream reads large pieces: from the start of a buffer that is still warm.  Many
+	 * such streams must share buffers, or the first ones would take them all.
+	 */
+	if (s->lowat.raised && d->pool->bufs[d->buffer].used_bytes &&
+	    d->pool->free_count > d->pool->buf_count / 2) {
 		weir_direct_fini(d);
 		r = buffer_ready(d, e);
 		if (r) {

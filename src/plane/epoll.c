@@ -381,6 +381,18 @@ static void timer_cover(struct weir_engine *e, uint64_t deadline_ns)
 		p->timer_ns = deadline_ns;
 }
 
+static void serve_ready(struct weir_engine *e)
+{
+	struct epoll_plane *p = plane_of(e);
+
+	while (p->ready_at < p->ready_count && weir_core_room(e, 16)) {
+		struct epoll_event *ev = &p->ready[p->ready_at++];
+
+		if (ev->data.ptr && ev->events)
+			handle(ev->data.ptr, ev->events);
+	}
+}
+
 static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 {
 	struct epoll_plane *p = plane_of(e);
@@ -389,6 +401,8 @@ static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 	struct timespec ts;
 	int n;
 
+	/* What had no room the last time comes first: sends that end at once could go on for ever. */
+	serve_ready(e);
 	run_pending(e);
 	if (weir_core_reports(e) != before || p->pending)
 		timeout_ns = 0;
@@ -407,12 +421,7 @@ static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 		if (n > 0 || timeout_ns)
 			c->now_ns = weir_clock_ns();
 	}
-	while (p->ready_at < p->ready_count && weir_core_room(e, 16)) {
-		struct epoll_event *ev = &p->ready[p->ready_at++];
-
-		if (ev->data.ptr && ev->events)
-			handle(ev->data.ptr, ev->events);
-	}
+	serve_ready(e);
 	run_pending(e);
 	return (int)(weir_core_reports(e) - before);
 }
