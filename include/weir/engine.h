@@ -58,10 +58,10 @@ struct weir_sock;
  * @without: WEIR_WITHOUT_*: parts not to be used; WEIR_WITHOUT (environment, names separated by
  *	commas) adds to it.
  * @buffer_bytes: size of one stream buffer, a power of two from 4 KiB to 1 GiB; 0 for the default
- *	(256 KiB where buffers are consumed incrementally, else 32 KiB).
+ *	(512 KiB where buffers are consumed piece by piece, else 32 KiB).
  * @area: memory to receive streams into; the engine takes a reference; NULL: an area of
  *	@area_bytes is made.
- * @area_bytes: size of the receive area in bytes; 0 for the default (8 MiB).
+ * @area_bytes: size of the receive area in bytes; 0 for the default (16 MiB).
  * @provider: provider of that area.
  * @fault: fault injection, e.g. "seed=7,short-read=20,late=10" (percentages); NULL takes
  *	WEIR_FAULT (environment); see docs/fault.md.

@@ -168,7 +168,7 @@ static int defaults(struct weir_engine *e, struct weir_error *reterr)
 	if (o->cq_entries < o->sq_entries)
 		o->cq_entries = o->sq_entries;
 	if (!o->area_bytes)
-		o->area_bytes = 8u << 20;
+		o->area_bytes = 16u << 20;
 	if (!o->fault)
 		o->fault = getenv("WEIR_FAULT");
 	e->c.without = o->without;

@@ -7,7 +7,7 @@
 
 #include "../core/plane.h"
 
-#define WEIR_DIRECT_BUF_BYTES (256u << 10) /* stream buffers, where the options name no size */
+#define WEIR_DIRECT_BUF_BYTES (512u << 10) /* stream buffers, where the options name no size */
 
 /**
  * struct weir_direct - the buffer that streams are read into.

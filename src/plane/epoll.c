@@ -41,7 +41,7 @@
 #define OP_DONE 2	   /* plane_word: reported */
 #define ROUND_MAX 128
 #define BUSY_POLL_BUDGET 8 /* packets per poll; over 64 needs CAP_NET_ADMIN */
-#define READ_BYTES (256u << 10)
+#define READ_BYTES (512u << 10)
 /* Half a read: what is left below a mark as large as a read would wait for the next one. */
 #define LOWAT_BYTES (READ_BYTES / 2)
 

@@ -44,7 +44,7 @@ enum {
 #define FILES_MAX 16384
 #define BUNDLE_PIECES 64
 #define TIMERS_MAX 4
-#define LOWAT_BYTES (256u << 10)
+#define LOWAT_BYTES (512u << 10)
 
 /**
  * struct uring_plane - the plane of one engine.

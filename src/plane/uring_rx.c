@@ -31,7 +31,7 @@
 #include "../util/util.h"
 #include "uring.h"
 
-#define INC_BYTES (256u << 10)
+#define INC_BYTES (512u << 10)
 #define PLAIN_BYTES (32u << 10)
 #define CALM_REFILLS 65536
 #define DGRAM_CACHE_BYTES (256u << 10)
