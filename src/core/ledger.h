@@ -53,6 +53,7 @@ struct weir_pool_buf {
  * @kernel_target: how many buffers the plane should keep with the kernel.
  * @lent: the engine's array of slices, to tell a slice of an event from a copy.
  * @mean_bytes: what a buffer held when it was full, smoothed; kept by the plane.
+ * @burst: datagrams that the last direct read brought; kept by direct.c.
  * @calm: refills since the kernel last ran out of buffers.
  */
 struct weir_pool {
@@ -66,6 +67,7 @@ struct weir_pool {
 	uint32_t count[WEIR_BUF_STATES];
 	uint32_t kernel_target;
 	uint32_t mean_bytes;
+	uint32_t burst;
 	uint32_t calm;
 	const struct weir_slice *lent;
 };

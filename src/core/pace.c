@@ -28,6 +28,7 @@
 #define BATCH_PAYS 4
 #define BATCH_BYTES (32u << 10)
 #define BATCH_NS 100000ull
+#define BATCH_SMALL 2048 /* bytes per arrival; larger ones need no batching */
 #define RATE_WINDOW_NS 1000000ull
 
 bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns)
@@ -99,7 +100,8 @@ void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
 		min_ns = BATCH_NS;
 	if (p->bytes_per_us && min_ns > BATCH_BYTES * 1000ull / p->bytes_per_us)
 		min_ns = BATCH_BYTES * 1000ull / p->bytes_per_us;
-	if (p->rate_per_ms * min_ns / 1000000ull < BATCH_PAYS)
+	if (p->rate_per_ms * min_ns / 1000000ull < BATCH_PAYS ||
+	    p->bytes_per_us * 1000ull > p->rate_per_ms * (uint64_t)BATCH_SMALL)
 		return;
 	if (p->min_wait_skip) {
 		p->min_wait_skip--;

@@ -163,9 +163,11 @@ int weir_direct_recvmsgs(struct weir_sock *s)
 	struct iovec iov[BATCH];
 	struct weir_pool *pool;
 	int buffers[BATCH];
-	int n = 0, got, r = weir_core_dgram_pool(e, &pool);
+	int n = 0, got, max, r = weir_core_dgram_pool(e, &pool);
 
-	while (!r && n < BATCH && (buffers[n] = weir_pool_take(pool)) >= 0) {
+	/* Preparing a message costs as much as a look: twice what came the last time. */
+	max = r || pool->burst >= BATCH / 2 ? BATCH : 2 * (int)pool->burst + 1;
+	while (!r && n < max && (buffers[n] = weir_pool_take(pool)) >= 0) {
 		lay_out(&msgs[n], &iov[n], weir_pool_data(pool, (uint32_t)buffers[n]),
 			pool->buf_bytes);
 		n++;
@@ -177,6 +179,7 @@ int weir_direct_recvmsgs(struct weir_sock *s)
 	weir_core_of(e)->stats.syscalls++;
 	got = recvmmsg(s->fd, msgs, (unsigned)n, MSG_DONTWAIT, NULL);
 	r = got < 0 ? -errno : 0;
+	pool->burst = got > 0 ? (uint32_t)got : 0;
 	for (int i = got > 0 ? got : 0; i < n; i++)
 		weir_pool_kernel_done(pool, (uint32_t)buffers[i]);
 	if (got < 0) {
@@ -215,7 +218,13 @@ int weir_direct_send(struct weir_txop *op)
 {
 	ssize_t n;
 
+	const struct msghdr *m = &op->msg;
+	int flags = m->msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+
 	weir_core_of(op->sock->engine)->stats.syscalls++;
-	n = sendmsg(op->sock->fd, &op->msg, op->msg.msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (m->msg_iovlen == 1 && !m->msg_name && !m->msg_control)
+		n = send(op->sock->fd, op->iov[0].iov_base, op->iov[0].iov_len, flags);
+	else
+		n = sendmsg(op->sock->fd, m, flags);
 	return n < 0 ? -errno : (int)n;
 }

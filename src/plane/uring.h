@@ -120,6 +120,7 @@ bool uring_hot_take(struct weir_sock *s);
 bool uring_hot_drop(struct weir_sock *s);
 void uring_hot_read(struct weir_engine *e);
 void uring_hot_sleep(struct weir_engine *e);
+bool uring_hot_wants(const struct weir_sock *s, const struct weir_txop *op);
 bool uring_hot_send(struct weir_sock *s, struct weir_txop *op);
 void uring_hot_sent(struct weir_sock *s);
 

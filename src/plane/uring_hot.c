@@ -23,6 +23,7 @@
 #include "uring.h"
 
 #define STREAK 32
+#define DIRECT_BYTES 4096
 
 void uring_hot_count(struct weir_sock *s)
 {
@@ -97,6 +98,21 @@ void uring_hot_sleep(struct weir_engine *e)
 	p->rx_streak = 0;
 	if (uring_rx_start(s))
 		weir_core_of(e)->up->recv_end(s, -EAGAIN);
+}
+
+/*
+ * A single small write is sent directly: the request, its completion and its submission cost more
+ * than the system call.  Where more is to be submitted the call is shared, and the ring wins.
+ */
+bool uring_hot_wants(const struct weir_sock *s, const struct weir_txop *op)
+{
+	struct uring_plane *p = uring_of(s->engine);
+
+	if (p->hot == s)
+		return true;
+	return op->bytes <= DIRECT_BYTES && s->kind == WEIR_STREAM && s->ops_count == 1 &&
+	       !weir_ring_queued(&p->ring) && !p->pending && !s->dirty_next &&
+	       !(p->without & WEIR_WITHOUT_DIRECT);
 }
 
 bool uring_hot_send(struct weir_sock *s, struct weir_txop *op)
