@@ -73,6 +73,8 @@ struct weir_tx {
  * @rate_per_ms: events per millisecond, smoothed.
  * @bytes_per_us: bytes received per microsecond in the last window.
  * @rate_bytes: bytes received when the present window began.
+ * @starved: count of starved receives at the last batching wait.
+ * @dgram_room: bytes that may wait in the smallest datagram receive buffer; 0 for no socket.
  * @rate_since_ns: begin of the present rate window.
  * @rate_events: events in it.
  * @min_wait_skip: waits without batching before the next attempt.
@@ -84,6 +86,8 @@ struct weir_pace {
 	uint32_t spin_backoff;
 	uint32_t rate_per_ms;
 	uint32_t bytes_per_us;
+	uint32_t dgram_room;
+	uint64_t starved;
 	uint64_t rate_bytes;
 	uint64_t rate_since_ns;
 	uint32_t rate_events;
@@ -225,6 +229,7 @@ void weir_lowat_run(struct weir_engine *e);
 /* pace.c */
 bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns);
 void weir_pace_spun(struct weir_engine *e, bool hit);
+void weir_pace_dgram(struct weir_engine *e, int fd);
 void weir_pace_wait(struct weir_engine *e, struct weir_wait *w);
 void weir_pace_woke(struct weir_engine *e, const struct weir_wait *w, unsigned events);
 

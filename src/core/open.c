@@ -239,6 +239,7 @@ static void udp_offloads(struct weir_sock *s)
 	int value = 0;
 	socklen_t len = sizeof(value);
 
+	weir_pace_dgram(s->engine, s->fd);
 	if (getsockopt(s->fd, SOL_UDP, UDP_SEGMENT, &value, &len))
 		s->no_gso = true;
 	if (!(s->flags & WEIR_SOCK_NO_GRO) && !(s->engine->c.without & WEIR_WITHOUT_GRO))

@@ -24,11 +24,12 @@
 
 #define SCORE_MAX 8
 #define BACKOFF_MAX 4096
-#define BATCH_WANT 64
+#define BATCH_WANT 24 /* fewer than the buffers that the kernel has at a time */
 #define BATCH_PAYS 4
-#define BATCH_BYTES (32u << 10)
+#define BATCH_BYTES (128u << 10)
 #define BATCH_NS 100000ull
-#define BATCH_SMALL 2048 /* bytes per arrival; larger ones need no batching */
+#define ROOM_PART 4 /* of a receive buffer, bookkeeping included, may fill meanwhile */
+#define BATCH_SMALL 16384 /* bytes per arrival; larger ones need no batching */
 #define RATE_WINDOW_NS 1000000ull
 
 bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns)
@@ -87,6 +88,25 @@ static void count_rate(struct weir_engine *e, unsigned events)
 	p->rate_since_ns = e->c.now_ns;
 }
 
+static uint32_t batch_bytes(const struct weir_pace *p)
+{
+	return p->dgram_room && p->dgram_room < BATCH_BYTES ? p->dgram_room : BATCH_BYTES;
+}
+
+/* A datagram socket was opened: its receive buffer bounds how much may wait in it. */
+void weir_pace_dgram(struct weir_engine *e, int fd)
+{
+	struct weir_pace *p = &e->pace;
+	socklen_t len = sizeof(int);
+	int bytes = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) || bytes < ROOM_PART)
+		return;
+	bytes /= ROOM_PART;
+	if (!p->dgram_room || (uint32_t)bytes < p->dgram_room)
+		p->dgram_room = (uint32_t)bytes;
+}
+
 void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
 {
 	struct weir_pace *p = &e->pace;
@@ -98,11 +118,16 @@ void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
 		return;
 	if (min_ns > BATCH_NS)
 		min_ns = BATCH_NS;
-	if (p->bytes_per_us && min_ns > BATCH_BYTES * 1000ull / p->bytes_per_us)
-		min_ns = BATCH_BYTES * 1000ull / p->bytes_per_us;
+	if (p->bytes_per_us && min_ns > batch_bytes(p) * 1000ull / p->bytes_per_us)
+		min_ns = batch_bytes(p) * 1000ull / p->bytes_per_us;
 	if (p->rate_per_ms * min_ns / 1000000ull < BATCH_PAYS ||
 	    p->bytes_per_us * 1000ull > p->rate_per_ms * (uint64_t)BATCH_SMALL)
 		return;
+	/* The kernel ran out of buffers: there is more, now. */
+	if (p->starved != e->c.stats.starved) {
+		p->starved = e->c.stats.starved;
+		return;
+	}
 	if (p->min_wait_skip) {
 		p->min_wait_skip--;
 		return;
