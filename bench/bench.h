@@ -80,10 +80,10 @@ struct bench_shared {
 	uint16_t port;
 	_Atomic uint64_t rx_units;
 	_Atomic uint64_t rx_bytes;
-	_Atomic uint64_t heap_bytes;  /* rx: memory taken for connections */
-	_Atomic uint64_t syscalls;    /* rx: system calls by the library's own count */
-	_Atomic uint64_t allocations; /* rx: calls of malloc and its kin */
-	_Atomic uint64_t reports;     /* rx: times the three above were published */
+	_Atomic uint64_t heap_bytes;		/* rx: memory taken for connections */
+	_Atomic uint64_t syscalls;		/* rx: system calls by the library's own count */
+	_Atomic uint64_t allocations;		/* rx: calls of malloc and its kin */
+	_Atomic uint64_t reports;		/* rx: times the three above were published */
 	_Alignas(64) _Atomic uint32_t tx_ready; /* tx: connected and at work */
 	_Atomic uint32_t command_done;		/* tx: serial of the last command carried out */
 	_Atomic uint64_t tx_units;

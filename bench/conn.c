@@ -166,7 +166,9 @@ static int run(const struct bench_group *g, const struct bench_contender *c,
 
 static const struct bench_contender contenders[] = {
 	{ .name = "epoll", .what = "epoll_wait, recv, send by hand", .rx = bench_conn_rx_epoll },
-	{ .name = "libuv", .what = "libuv: uv_read_start, uv_try_write", .rx = bench_conn_rx_uv,
+	{ .name = "libuv",
+	  .what = "libuv: uv_read_start, uv_try_write",
+	  .rx = bench_conn_rx_uv,
 	  .missing = bench_conn_uv_missing },
 	{ .name = "weir-uring", .what = "weir, uring plane", .rx = bench_conn_rx_weir_uring },
 	{ .name = "weir-epoll", .what = "weir, epoll plane", .rx = bench_conn_rx_weir_epoll },

@@ -80,9 +80,8 @@ int bench_conn_rx_epoll(struct bench_side *side)
 		if (n < 0)
 			return bench_fail(side, -errno, "epoll_wait");
 		for (int i = 0; i < n && !res; i++)
-			res = events[i].data.fd == listener
-				      ? accept_all(side, ep, listener)
-				      : echo(side, events[i].data.fd, buf);
+			res = events[i].data.fd == listener ? accept_all(side, ep, listener) :
+							      echo(side, events[i].data.fd, buf);
 	}
 	return res;
 }

@@ -30,8 +30,13 @@ static int become(struct bench_side *side, const char *program, char *const argv
 static int serve(struct bench_side *side, const char *program, const char *argument)
 {
 	char port[8];
-	char *argv[] = { (char *)program, (char *)argument, (char *)"-s", (char *)"-1",
-			 (char *)"-p", port, NULL };
+	char *argv[] = { (char *)program,
+			 (char *)argument,
+			 (char *)"-s",
+			 (char *)"-1",
+			 (char *)"-p",
+			 port,
+			 NULL };
 	int res;
 
 	res = bench_free_port(&side->sh->port);
@@ -58,9 +63,18 @@ int bench_iperf3_rx_weir(struct bench_side *side)
 int bench_iperf3_tx(struct bench_side *side)
 {
 	char port[8];
-	char *argv[] = { (char *)"iperf3", (char *)"-c", (char *)"127.0.0.1", (char *)"-p", port,
-			 (char *)"-t", (char *)"3600", (char *)"-i", (char *)"0", (char *)"-C",
-			 (char *)side->set->congestion, NULL };
+	char *argv[] = { (char *)"iperf3",
+			 (char *)"-c",
+			 (char *)"127.0.0.1",
+			 (char *)"-p",
+			 port,
+			 (char *)"-t",
+			 (char *)"3600",
+			 (char *)"-i",
+			 (char *)"0",
+			 (char *)"-C",
+			 (char *)side->set->congestion,
+			 NULL };
 	double end = bench_now_s() + 5;
 
 	if (!side->set->congestion)

@@ -22,10 +22,8 @@ struct choice {
 };
 
 static const struct choice choices[] = {
-	{ "tcp", &bench_tcp, 1 },
-	{ "udp", bench_udp, 4 },
-	{ "pingpong", bench_pingpong, 2 },
-	{ "connections", &bench_connections, 1 },
+	{ "tcp", &bench_tcp, 1 },	    { "udp", bench_udp, 4 },
+	{ "pingpong", bench_pingpong, 2 },  { "connections", &bench_connections, 1 },
 	{ "syscalls", &bench_syscalls, 1 },
 };
 
@@ -111,15 +109,21 @@ static int run_choice(const struct choice *ch, const struct bench_settings *set,
 }
 
 static const struct option options[] = {
-	{ "rounds", required_argument, NULL, 'r' },  { "seconds", required_argument, NULL, 's' },
-	{ "quick", no_argument, NULL, 'q' },	     { "json", required_argument, NULL, 'j' },
-	{ "only", required_argument, NULL, 'o' },    { "one-end", no_argument, NULL, '1' },
-	{ "seed", required_argument, NULL, 'S' },    { "strict", no_argument, NULL, 'x' },
-	{ "verbose", no_argument, NULL, 'v' },	     { "weir", required_argument, NULL, 'w' },
+	{ "rounds", required_argument, NULL, 'r' },
+	{ "seconds", required_argument, NULL, 's' },
+	{ "quick", no_argument, NULL, 'q' },
+	{ "json", required_argument, NULL, 'j' },
+	{ "only", required_argument, NULL, 'o' },
+	{ "one-end", no_argument, NULL, '1' },
+	{ "seed", required_argument, NULL, 'S' },
+	{ "strict", no_argument, NULL, 'x' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "weir", required_argument, NULL, 'w' },
 	{ "patience", required_argument, NULL, 'p' },
 	{ "nice", required_argument, NULL, 'n' },
 	{ "congestion", required_argument, NULL, 'C' },
-	{ "list", no_argument, NULL, 'l' },	     { "help", no_argument, NULL, 'h' },
+	{ "list", no_argument, NULL, 'l' },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -165,24 +169,54 @@ static int parse(int argc, char **argv, struct command_line *cl)
 		char *end = (char *)"";
 
 		switch (opt) {
-		case 'r': rounds = (double)strtoul(optarg, &end, 10); break;
-		case 's': seconds = strtod(optarg, &end); break;
-		case 'p': set->patience = strtod(optarg, &end); break;
-		case 'n': set->nice = (int)strtol(optarg, &end, 10); break;
-		case 'S': set->seed = (unsigned)strtoul(optarg, &end, 10); break;
-		case 'q': set->quick = true; break;
-		case 'j': cl->json_path = optarg; break;
-		case 'o': set->only = optarg; break;
-		case '1': set->one_end = true; break;
-		case 'C': set->congestion = strcmp(optarg, "system") ? optarg : NULL; break;
-		case 'x': cl->strict = true; break;
-		case 'v': set->verbose = true; break;
+		case 'r':
+			rounds = (double)strtoul(optarg, &end, 10);
+			break;
+		case 's':
+			seconds = strtod(optarg, &end);
+			break;
+		case 'p':
+			set->patience = strtod(optarg, &end);
+			break;
+		case 'n':
+			set->nice = (int)strtol(optarg, &end, 10);
+			break;
+		case 'S':
+			set->seed = (unsigned)strtoul(optarg, &end, 10);
+			break;
+		case 'q':
+			set->quick = true;
+			break;
+		case 'j':
+			cl->json_path = optarg;
+			break;
+		case 'o':
+			set->only = optarg;
+			break;
+		case '1':
+			set->one_end = true;
+			break;
+		case 'C':
+			set->congestion = strcmp(optarg, "system") ? optarg : NULL;
+			break;
+		case 'x':
+			cl->strict = true;
+			break;
+		case 'v':
+			set->verbose = true;
+			break;
 		case 'w':
 			snprintf(set->weir_path, sizeof(set->weir_path), "%s", optarg);
 			break;
-		case 'l': list(); return 0;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 2;
+		case 'l':
+			list();
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
 		}
 		if (*end || (opt == 'r' && (rounds < 1 || rounds > BENCH_ROUNDS_MAX)) ||
 		    (opt == 's' && !(seconds >= 0.05 && seconds <= 600))) {
@@ -198,8 +232,7 @@ static int parse(int argc, char **argv, struct command_line *cl)
 
 int main(int argc, char **argv)
 {
-	struct command_line cl = { .set = { .seed = (unsigned)time(NULL),
-					    .congestion = "cubic" } };
+	struct command_line cl = { .set = { .seed = (unsigned)time(NULL), .congestion = "cubic" } };
 	unsigned missed = 0;
 	FILE *json = NULL;
 	bool first = true;

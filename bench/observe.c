@@ -24,7 +24,7 @@
 
 #include "bench.h"
 
-#define TCP_INFO_OPTION 11	   /* TCP_INFO */
+#define TCP_INFO_OPTION 11	    /* TCP_INFO */
 #define TCP_INFO_BYTES_RECEIVED 128 /* offset of tcpi_bytes_received, Linux 4.1 */
 
 uint64_t bench_now_ns(void)
@@ -241,7 +241,8 @@ bool bench_tcp_port_listens(uint16_t port)
 
 		while (f && !found && fgets(line, sizeof(line), f))
 			found = sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &local_port,
-				       &state) == 2 && local_port == port && state == 0x0a;
+				       &state) == 2 &&
+				local_port == port && state == 0x0a;
 		if (f)
 			fclose(f);
 	}

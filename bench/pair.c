@@ -138,8 +138,8 @@ static void look_at(struct bench_pair *p, struct look *ret)
 	ret->rx_delay_ns = bench_process_delay_ns(p->rx_pid);
 	ret->tx_delay_ns = bench_process_delay_ns(p->tx_pid);
 	ret->when = bench_now_s();
-	ret->rx_bytes = p->rx_sock >= 0 ? bench_tcp_received(p->rx_sock)
-					: atomic_load_explicit(&sh->rx_bytes, memory_order_relaxed);
+	ret->rx_bytes = p->rx_sock >= 0 ? bench_tcp_received(p->rx_sock) :
+					  atomic_load_explicit(&sh->rx_bytes, memory_order_relaxed);
 	ret->rx_units = atomic_load_explicit(&sh->rx_units, memory_order_relaxed);
 	ret->rx_cpu_s = bench_process_cpu_s(p->rx_pid);
 	ret->tx_units = atomic_load_explicit(&sh->tx_units, memory_order_relaxed);
@@ -172,9 +172,10 @@ int bench_pair_window(struct bench_pair *p, double seconds, struct bench_window 
 	ret->tx_units = b.tx_units - a.tx_units;
 	ret->tx_bytes = b.tx_bytes - a.tx_bytes;
 	ret->delay = larger((double)(b.rx_delay_ns - a.rx_delay_ns),
-			    (double)(b.tx_delay_ns - a.tx_delay_ns)) * 1e-9 / ret->seconds;
-	ret->steal = larger(b.rx_steal_s - a.rx_steal_s, b.tx_steal_s - a.tx_steal_s) /
-		     ret->seconds;
+			    (double)(b.tx_delay_ns - a.tx_delay_ns)) *
+		     1e-9 / ret->seconds;
+	ret->steal =
+		larger(b.rx_steal_s - a.rx_steal_s, b.tx_steal_s - a.tx_steal_s) / ret->seconds;
 	ret->preempted = (double)(b.preempted - a.preempted) / ret->seconds;
 	if (waitpid(p->rx_pid, NULL, WNOHANG) == p->rx_pid) {
 		p->rx_pid = 0;

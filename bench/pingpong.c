@@ -21,10 +21,8 @@
 enum metric_index { METRIC_P50, METRIC_P99, METRIC_MEAN, METRIC_RX, METRIC_TX };
 
 static const struct bench_metric metrics[] = {
-	[METRIC_P50] = { "p50 us", true },
-	[METRIC_P99] = { "p99 us", true },
-	[METRIC_MEAN] = { "mean us", false },
-	[METRIC_RX] = { "server CPU us", false },
+	[METRIC_P50] = { "p50 us", true },	  [METRIC_P99] = { "p99 us", true },
+	[METRIC_MEAN] = { "mean us", false },	  [METRIC_RX] = { "server CPU us", false },
 	[METRIC_TX] = { "client CPU us", false },
 };
 
@@ -206,14 +204,22 @@ static int run(const struct bench_group *g, const struct bench_contender *c,
 }
 
 static const struct bench_contender contenders[] = {
-	{ .name = "blocking", .what = "send and recv; spinning: recv with MSG_DONTWAIT",
-	  .rx = server_blocking, .tx = bench_pp_client_blocking },
-	{ .name = "epoll", .what = "epoll_wait, recv, send; spinning: epoll_wait with timeout 0",
-	  .rx = server_epoll, .tx = client_epoll },
-	{ .name = "weir-uring", .what = "weir, uring plane; spinning: spin_us without end",
-	  .rx = bench_pp_server_weir_uring, .tx = bench_pp_client_weir_uring },
-	{ .name = "weir-epoll", .what = "weir, epoll plane; spinning: spin_us without end",
-	  .rx = bench_pp_server_weir_epoll, .tx = bench_pp_client_weir_epoll },
+	{ .name = "blocking",
+	  .what = "send and recv; spinning: recv with MSG_DONTWAIT",
+	  .rx = server_blocking,
+	  .tx = bench_pp_client_blocking },
+	{ .name = "epoll",
+	  .what = "epoll_wait, recv, send; spinning: epoll_wait with timeout 0",
+	  .rx = server_epoll,
+	  .tx = client_epoll },
+	{ .name = "weir-uring",
+	  .what = "weir, uring plane; spinning: spin_us without end",
+	  .rx = bench_pp_server_weir_uring,
+	  .tx = bench_pp_client_weir_uring },
+	{ .name = "weir-epoll",
+	  .what = "weir, epoll plane; spinning: spin_us without end",
+	  .rx = bench_pp_server_weir_epoll,
+	  .tx = bench_pp_client_weir_epoll },
 };
 
 static const struct bench_goal goals[] = {
@@ -223,14 +229,13 @@ static const struct bench_goal goals[] = {
 	{ "weir-epoll, p99 against epoll by hand", METRIC_P99, "weir-epoll", "epoll", false, 1.05 },
 };
 
-#define GROUP(name_, what_, spin_, delay_)                                                 \
-	{                                                                                  \
-		.name = name_, .what = what_, .contenders = contenders,                    \
-		.contender_count = sizeof(contenders) / sizeof(contenders[0]),             \
-		.metrics = metrics, .metric_count = sizeof(metrics) / sizeof(metrics[0]),  \
-		.goals = goals, .goal_count = sizeof(goals) / sizeof(goals[0]),            \
-		.reference = 0, .run = run, .delay_limit = delay_, .flows = 1,             \
-		.spin = spin_,                                                             \
+#define GROUP(name_, what_, spin_, delay_)                                                         \
+	{                                                                                          \
+		.name = name_, .what = what_, .contenders = contenders,                            \
+		.contender_count = sizeof(contenders) / sizeof(contenders[0]), .metrics = metrics, \
+		.metric_count = sizeof(metrics) / sizeof(metrics[0]), .goals = goals,              \
+		.goal_count = sizeof(goals) / sizeof(goals[0]), .reference = 0, .run = run,        \
+		.delay_limit = delay_, .flows = 1, .spin = spin_,                                  \
 	}
 
 const struct bench_group bench_pingpong[2] = {

@@ -96,8 +96,8 @@ static bool goal_figure(const struct bench_result *r, const struct bench_goal *g
 
 	if (c < 0 || ref < 0 || !r->in[c] || !r->in[ref])
 		return false;
-	*ret = goal->reference ? bench_result_ratio(r, (unsigned)c, (unsigned)ref, goal->metric)
-			       : bench_result_stat(r, (unsigned)c, goal->metric);
+	*ret = goal->reference ? bench_result_ratio(r, (unsigned)c, (unsigned)ref, goal->metric) :
+				 bench_result_stat(r, (unsigned)c, goal->metric);
 	return ret->count > 0;
 }
 

@@ -41,8 +41,7 @@ static void put_buffer(struct hand *h, unsigned id)
 static int open_ring(struct hand *h)
 {
 	struct io_uring_params par = { .flags = IORING_SETUP_SINGLE_ISSUER |
-						IORING_SETUP_DEFER_TASKRUN |
-						IORING_SETUP_CQSIZE,
+						IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
 				       .cq_entries = 256 };
 	struct io_uring_buf_reg reg = { .ring_entries = BUFFERS, .bgid = GROUP };
 	int res;
@@ -96,7 +95,8 @@ int bench_tcp_rx_uring(struct bench_side *side)
 		res = io_uring_submit_and_wait(&h.ring, 1);
 		if (res < 0)
 			return bench_fail(side, res, "io_uring_enter");
-		io_uring_for_each_cqe(&h.ring, head, cqe) {
+		io_uring_for_each_cqe(&h.ring, head, cqe)
+		{
 			n++;
 			if (cqe->res > 0)
 				bench_rx_add(side, 1, (uint64_t)cqe->res);

@@ -120,8 +120,10 @@ static int rx_gro(struct bench_side *side)
 		return bench_fail(side, -errno, "UDP_GRO");
 	atomic_store(&side->sh->rx_ready, 1);
 	for (;;) {
-		struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
-				      .msg_iov = &iov, .msg_iovlen = 1,
+		struct msghdr msg = { .msg_name = &from,
+				      .msg_namelen = sizeof(from),
+				      .msg_iov = &iov,
+				      .msg_iovlen = 1,
 				      .msg_control = control,
 				      .msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(fd, &msg, 0);
@@ -141,8 +143,8 @@ static int open_flows(struct bench_side *side, int *fds)
 		fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		if (fds[i] < 0 || connect(fds[i], (struct sockaddr *)&sa, sizeof(sa)))
 			return bench_fail(side, -errno, "sender's socket");
-		if (side->group->gso && setsockopt(fds[i], SOL_UDP, UDP_SEGMENT,
-						   &(int){ DATAGRAM_BYTES }, sizeof(int)))
+		if (side->group->gso &&
+		    setsockopt(fds[i], SOL_UDP, UDP_SEGMENT, &(int){ DATAGRAM_BYTES }, sizeof(int)))
 			return bench_fail(side, -errno, "UDP_SEGMENT");
 	}
 	return 0;
@@ -216,14 +218,14 @@ static const struct bench_goal goals_gso[] = {
 	  "recv+gro", true, 1.0 },
 };
 
-#define GROUP(name_, what_, goals_, flows_, gso_, reference_) \
-	{ \
-		.name = name_, .what = what_, .contenders = contenders, \
-		.contender_count = sizeof(contenders) / sizeof(contenders[0]), \
-		.metrics = metrics, .metric_count = sizeof(metrics) / sizeof(metrics[0]), \
-		.goals = goals_, .goal_count = sizeof(goals_) / sizeof(goals_[0]), \
-		.reference = reference_, .run = run, .tx = tx_send, .delay_limit = 0.03, \
-		.flows = flows_, .gso = gso_, .rounds_max = 3, \
+#define GROUP(name_, what_, goals_, flows_, gso_, reference_)                                      \
+	{                                                                                          \
+		.name = name_, .what = what_, .contenders = contenders,                            \
+		.contender_count = sizeof(contenders) / sizeof(contenders[0]), .metrics = metrics, \
+		.metric_count = sizeof(metrics) / sizeof(metrics[0]), .goals = goals_,             \
+		.goal_count = sizeof(goals_) / sizeof(goals_[0]), .reference = reference_,         \
+		.run = run, .tx = tx_send, .delay_limit = 0.03, .flows = flows_, .gso = gso_,      \
+		.rounds_max = 3,                                                                   \
 	}
 
 const struct bench_group bench_udp[4] = {

@@ -247,9 +247,9 @@ static void answered(struct weir_sock *s, struct weir_slice *v, unsigned n, void
 
 static int client(struct bench_side *side, enum weir_plane plane)
 {
-	static const struct weir_sock_ops ops = {
-		.connected = connected, .received = answered, .ended = ended
-	};
+	static const struct weir_sock_ops ops = { .connected = connected,
+						  .received = answered,
+						  .ended = ended };
 	struct weir_sock_opts opts = { .size = sizeof(opts), .flags = WEIR_SOCK_NODELAY };
 	struct weir_error err = { 0 };
 	char address[32];

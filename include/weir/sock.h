@@ -44,7 +44,8 @@ struct weir_sock_ops {
 };
 
 /* Flags of weir_sock_opts. */
-#define WEIR_SOCK_PAUSED (1u << 0)    /* receive nothing before weir_sock_resume(); on a listener:
+#define WEIR_SOCK_PAUSED \
+	(1u << 0)		      /* receive nothing before weir_sock_resume(); on a listener:
 					the sockets it accepts */
 #define WEIR_SOCK_NODELAY (1u << 1)   /* TCP_NODELAY, also on accepted sockets */
 #define WEIR_SOCK_REUSEPORT (1u << 2) /* SO_REUSEPORT */

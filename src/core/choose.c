@@ -19,7 +19,7 @@
 #include "core.h"
 
 static const char *const part_names[] = {
-	"accept", "recv", "bufring", "incremental", "bundle", "minwait", "files", "ringfd",
+	"accept", "recv", "bufring", "incremental", "bundle", "minwait", "files",  "ringfd",
 	"defer",  "napi", "lowat",   "gro",	    "gso",    "link",	 "direct",
 };
 
@@ -90,8 +90,7 @@ static void refusal(char *to, size_t bytes, const char *plane, const struct weir
 	size_t used = strlen(to);
 
 	snprintf(to + used, bytes - used, "%s%s refused: %s %s (%s)%s%s", used ? "; " : "", plane,
-		 err->stage, err->object, name ? name : "?",
-		 err->hint[0] ? ": " : "", err->hint);
+		 err->stage, err->object, name ? name : "?", err->hint[0] ? ": " : "", err->hint);
 }
 
 int weir_choose_plane(struct weir_engine *e, struct weir_error *reterr)

@@ -11,9 +11,9 @@
 #include "../util/util.h"
 #include "plane.h"
 
-#define WEIR_SLICES_MAX 512	/* slices in one batch */
-#define WEIR_REPORTS_MAX 256	/* events after which a plane stops reporting receives */
-#define WEIR_DISPATCH_MAX 64	/* events per round of the callback layer */
+#define WEIR_SLICES_MAX 512  /* slices in one batch */
+#define WEIR_REPORTS_MAX 256 /* events after which a plane stops reporting receives */
+#define WEIR_DISPATCH_MAX 64 /* events per round of the callback layer */
 #define WEIR_COPY_CLASSES 4
 #define WEIR_RETRY_NS 1000000ull /* after ENOBUFS, ENOMEM, EMFILE: try again */
 

@@ -21,8 +21,8 @@
 
 #include "core.h"
 
-#define SOCK_FLAGS                                                                                \
-	(WEIR_SOCK_PAUSED | WEIR_SOCK_NODELAY | WEIR_SOCK_REUSEPORT | WEIR_SOCK_V6ONLY |          \
+#define SOCK_FLAGS                                                                       \
+	(WEIR_SOCK_PAUSED | WEIR_SOCK_NODELAY | WEIR_SOCK_REUSEPORT | WEIR_SOCK_V6ONLY | \
 	 WEIR_SOCK_NO_GRO | WEIR_SOCK_NO_GSO | WEIR_SOCK_NO_LOWAT)
 
 static int read_opts(struct weir_engine *e, struct weir_sock_opts *o,
@@ -287,8 +287,8 @@ int weir_udp_open(struct weir_engine *e, const char *local, const struct weir_so
 	if (!r && peer.len && connect(fd, &peer.sa, peer.len))
 		r = weir_error_set(reterr, -errno, "connect", o.peer, "%s", bind_hint(-errno));
 	if (!r)
-		r = enter(e, fd, WEIR_DGRAM, (a.len ? &a : &peer)->sa.sa_family, ops, user, &o,
-			  &s, reterr);
+		r = enter(e, fd, WEIR_DGRAM, (a.len ? &a : &peer)->sa.sa_family, ops, user, &o, &s,
+			  reterr);
 	if (r) {
 		close(fd);
 		return r;
@@ -323,8 +323,8 @@ static int classify(int fd, int *kind, int *family, struct weir_error *reterr)
 				      "an open socket is needed");
 	(void)sock_int(fd, SO_ACCEPTCONN, &listening);
 	if (type == SOCK_STREAM &&
-	    (*family == AF_UNIX || ((*family == AF_INET || *family == AF_INET6) &&
-				    protocol == IPPROTO_TCP))) {
+	    (*family == AF_UNIX ||
+	     ((*family == AF_INET || *family == AF_INET6) && protocol == IPPROTO_TCP))) {
 		*kind = listening ? WEIR_LISTENER : WEIR_STREAM;
 		return 0;
 	}

@@ -28,7 +28,7 @@
 #define BATCH_PAYS 4
 #define BATCH_BYTES (128u << 10)
 #define BATCH_NS 100000ull
-#define ROOM_PART 4 /* of a receive buffer, bookkeeping included, may fill meanwhile */
+#define ROOM_PART 4	  /* of a receive buffer, bookkeeping included, may fill meanwhile */
 #define BATCH_SMALL 16384 /* bytes per arrival; larger ones need no batching */
 #define RATE_WINDOW_NS 1000000ull
 

@@ -42,8 +42,8 @@
 #define SOL_UDP 17
 #endif
 
-#define WEIR_OP_IOVS 64	  /* pieces per send request; UDP GSO takes 64 segments at most */
-#define WEIR_CHAIN_MAX 8  /* send requests in flight per stream */
+#define WEIR_OP_IOVS 64	 /* pieces per send request; UDP GSO takes 64 segments at most */
+#define WEIR_CHAIN_MAX 8 /* send requests in flight per stream */
 #define WEIR_NS_PER_US 1000ull
 
 struct weir_engine;
@@ -141,25 +141,25 @@ struct weir_sock {
 	uint32_t plane_bits;
 	struct weir_sock *plane_next;
 
-	bool paused : 1;	/* the application wants no data */
-	bool connecting : 1;	/* connect in flight */
-	bool rx_armed : 1;	/* the plane receives (or accepts) */
-	bool rx_ended : 1;	/* end of stream or error was seen */
-	bool rx_starved : 1;	/* on the engine's list of sockets that wait for a buffer */
-	bool rx_stopping : 1;	/* recv_stop given, recv_end not seen */
-	bool tx_broken : 1;	/* nothing can be sent any more */
-	bool tx_blocked : 1;	/* wait for up->writable() before the next request */
-	bool tx_retry : 1;	/* on the engine's list of sockets to be tried again soon */
-	bool tx_refused : 1;	/* -ENOBUFS was returned: tell when there is room */
-	bool tx_dirty : 1;	/* on the engine's list of sockets with something to flush */
-	bool shut_wanted : 1;	/* end of stream after the queue */
+	bool paused : 1;      /* the application wants no data */
+	bool connecting : 1;  /* connect in flight */
+	bool rx_armed : 1;    /* the plane receives (or accepts) */
+	bool rx_ended : 1;    /* end of stream or error was seen */
+	bool rx_starved : 1;  /* on the engine's list of sockets that wait for a buffer */
+	bool rx_stopping : 1; /* recv_stop given, recv_end not seen */
+	bool tx_broken : 1;   /* nothing can be sent any more */
+	bool tx_blocked : 1;  /* wait for up->writable() before the next request */
+	bool tx_retry : 1;    /* on the engine's list of sockets to be tried again soon */
+	bool tx_refused : 1;  /* -ENOBUFS was returned: tell when there is room */
+	bool tx_dirty : 1;    /* on the engine's list of sockets with something to flush */
+	bool shut_wanted : 1; /* end of stream after the queue */
 	bool shut_done : 1;
-	bool finishing : 1;	/* close after the queue */
-	bool closing : 1;	/* closed by the application; plane detaching */
-	bool detached : 1;	/* the plane has let go */
-	bool closed : 1;	/* CLOSED event queued */
+	bool finishing : 1; /* close after the queue */
+	bool closing : 1;   /* closed by the application; plane detaching */
+	bool detached : 1;  /* the plane has let go */
+	bool closed : 1;    /* CLOSED event queued */
 	bool is_tcp : 1;
-	bool no_gso : 1;	/* the kernel refused UDP_SEGMENT here */
+	bool no_gso : 1;	 /* the kernel refused UDP_SEGMENT here */
 	bool connected_peer : 1; /* datagram socket with a peer */
 
 	const struct weir_sock_ops *ops;
@@ -173,14 +173,14 @@ struct weir_sock {
 	struct weir_tx *left_head, **left_tail; /* rest of requests that sent less than asked */
 	struct weir_txop *ops_head, **ops_tail;
 	uint32_t ops_count;
-	int32_t tx_error;		/* why tx_broken */
+	int32_t tx_error; /* why tx_broken */
 	uint32_t tx_count;
 	uint32_t tx_max;
 	uint64_t tx_bytes_queued;
 
 	struct weir_addr *connect_to;	/* while connecting */
 	struct weir_timer *linger;	/* while finishing */
-	struct weir_unix_name *name_of;	/* listener at a path that it must remove */
+	struct weir_unix_name *name_of; /* listener at a path that it must remove */
 	struct weir_lowat lowat;
 	struct {
 		uint64_t rx_bytes, rx_datagrams, rx_completions;

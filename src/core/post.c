@@ -42,9 +42,8 @@ void weir_engine_post(struct weir_engine *e, struct weir_msg *msg)
 
 	do {
 		msg->next = head;
-	} while (!atomic_compare_exchange_weak_explicit(&e->messages, &head, msg,
-							memory_order_release,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&e->messages, &head, msg, memory_order_release, memory_order_relaxed));
 	if (!head)
 		wake(e);
 }

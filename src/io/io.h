@@ -142,13 +142,13 @@ struct weir_io {
 	struct weir_timer kick;
 
 	bool kicked : 1;
-	bool dead : 1;		/* freed by the user, memory still on the stack's mind */
+	bool dead : 1; /* freed by the user, memory still on the stack's mind */
 	bool registered : 1;
-	bool copies : 1;	/* every received message gets memory of its own */
-	bool rx_on : 1;		/* the socket was told to receive */
-	bool rx_paused : 1;	/* by the user */
-	bool rx_broken : 1;	/* the segmentation callback refused the stream */
-	bool ended : 1;		/* the stream ended with end_res */
+	bool copies : 1;    /* every received message gets memory of its own */
+	bool rx_on : 1;	    /* the socket was told to receive */
+	bool rx_paused : 1; /* by the user */
+	bool rx_broken : 1; /* the segmentation callback refused the stream */
+	bool ended : 1;	    /* the stream ended with end_res */
 	bool end_told : 1;
 	bool recheck : 1;
 	bool connect_done : 1;	/* with connect_res, not told yet */

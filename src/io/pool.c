@@ -355,8 +355,7 @@ int weir_buf_own(struct weir_buf *buf, size_t headroom, size_t tailroom)
 	struct weir_buf old = *buf;
 	int rc;
 
-	if (!buf->slice && weir_buf_headroom(buf) >= headroom &&
-	    weir_buf_tailroom(buf) >= tailroom)
+	if (!buf->slice && weir_buf_headroom(buf) >= headroom && weir_buf_tailroom(buf) >= tailroom)
 		return 0;
 	if (tailroom > BYTES_MAX - len)
 		return -ENOMEM;
@@ -366,8 +365,7 @@ int weir_buf_own(struct weir_buf *buf, size_t headroom, size_t tailroom)
 	if (len)
 		memcpy(buf->data, old.data, len);
 	buf->tail += len;
-	move_marks(buf, old.head, old.end,
-		   (ptrdiff_t)((uintptr_t)buf->data - (uintptr_t)old.data));
+	move_marks(buf, old.head, old.end, (ptrdiff_t)((uintptr_t)buf->data - (uintptr_t)old.data));
 	if (old.slice)
 		weir_bufs_copied(buf->pool, len, false);
 	buf->slice = NULL;
@@ -451,7 +449,7 @@ bool weir_slices_limit(struct weir_buf_pool *pool)
 		return true;
 	/* Engines make receive buffers when the first socket wants them: look again. */
 	weir_engine_get_stats(pool->engine, &stats);
-	pool->hold_limit = stats.buffers / 2 > LEAST_HOLD_LIMIT ? stats.buffers / 2
-								 : LEAST_HOLD_LIMIT;
+	pool->hold_limit = stats.buffers / 2 > LEAST_HOLD_LIMIT ? stats.buffers / 2 :
+								  LEAST_HOLD_LIMIT;
 	return pool->stats.slices_held >= pool->hold_limit;
 }

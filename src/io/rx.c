@@ -34,8 +34,8 @@
 
 bool weir_io_rx_live(const struct weir_io *io)
 {
-	return io->port && io->registered && !io->rx_paused && !io->rx_broken &&
-	       !io->finishing && weir_io_has_reader(io);
+	return io->port && io->registered && !io->rx_paused && !io->rx_broken && !io->finishing &&
+	       weir_io_has_reader(io);
 }
 
 /* Is there something to learn about the pending message without more data? */

@@ -209,8 +209,7 @@ static int send_flags(int flags, unsigned *ret)
 	return 0;
 }
 
-int weir_io_sendto(struct weir_io *io, struct weir_buf *buf, int flags,
-		   const struct sockaddr *peer)
+int weir_io_sendto(struct weir_io *io, struct weir_buf *buf, int flags, const struct sockaddr *peer)
 {
 	unsigned more;
 	int rc = check(io, buf, WEIR_IO_RECVFROM_SENDTO);

@@ -56,7 +56,8 @@ static void *map_aligned(size_t bytes)
 	char *all, *base;
 
 	if (bytes < HUGE_BYTES)
-		return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0);
 	all = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (all == MAP_FAILED)
 		return all;
@@ -68,8 +69,7 @@ static void *map_aligned(size_t bytes)
 	return base;
 }
 
-static int open_host(struct weir_area *a, const struct weir_area_opts *o,
-		     struct weir_error *reterr)
+static int open_host(struct weir_area *a, const struct weir_area_opts *o, struct weir_error *reterr)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t bytes = round_up(o->bytes, page);
@@ -93,8 +93,7 @@ static int open_host(struct weir_area *a, const struct weir_area_opts *o,
 	return 0;
 }
 
-static int open_huge(struct weir_area *a, const struct weir_area_opts *o,
-		     struct weir_error *reterr)
+static int open_huge(struct weir_area *a, const struct weir_area_opts *o, struct weir_error *reterr)
 {
 	size_t bytes = round_up(o->bytes, HUGE_BYTES);
 	void *base = map(bytes, -1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, o);
@@ -197,8 +196,7 @@ static int check(struct weir_area_opts *o, struct weir_error *reterr)
 	if (!o->bytes)
 		o->bytes = DEFAULT_BYTES;
 	if (o->bytes > SIZE_MAX / 2)
-		return weir_error_set(reterr, -EINVAL, "area", "bytes",
-				      "the size is out of range");
+		return weir_error_set(reterr, -EINVAL, "area", "bytes", "the size is out of range");
 	return 0;
 }
 

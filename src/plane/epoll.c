@@ -40,8 +40,8 @@
 #define OP_GIVEN 1	   /* plane_word: given to the plane */
 #define OP_DONE 2	   /* plane_word: reported */
 #define ROUND_MAX 128
-#define HOT_STREAK 32 /* reads of one stream in a row, after which it is looked at alone */
-#define HOT_LOOKS 16  /* looks at it alone before one at all */
+#define HOT_STREAK 32	   /* reads of one stream in a row, after which it is looked at alone */
+#define HOT_LOOKS 16	   /* looks at it alone before one at all */
 #define BUSY_POLL_BUDGET 8 /* packets per poll; over 64 needs CAP_NET_ADMIN */
 #define READ_BYTES (512u << 10)
 /* Half a read: what is left below a mark as large as a read would wait for the next one. */
@@ -424,7 +424,7 @@ static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 	struct timespec ts;
 	int n;
 
-	/* What had no room the last time comes first: sends that end at once could go on for ever. */
+	/* What had no room the last time comes first: sends that end at once might not stop. */
 	serve_ready(e);
 	run_pending(e);
 	if (weir_core_reports(e) != before || p->pending)

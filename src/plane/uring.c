@@ -532,8 +532,7 @@ static int plane_flush(struct weir_engine *e)
 		r = weir_ring_enter(&p->ring, 0, 0, 0);
 	}
 	return r < 0 ? r :
-		       p->pending || weir_ring_ready(&p->ring) ||
-			       weir_ring_work_pending(&p->ring);
+		       p->pending || weir_ring_ready(&p->ring) || weir_ring_work_pending(&p->ring);
 }
 
 const struct weir_plane_ops weir_plane_uring = {

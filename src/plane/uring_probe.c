@@ -31,9 +31,9 @@ static int need_opcodes(struct uring_plane *p, struct weir_error *reterr)
 		int op;
 		const char *name;
 	} need[] = {
-		{ IORING_OP_ACCEPT, "ACCEPT" },	  { IORING_OP_CONNECT, "CONNECT" },
-		{ IORING_OP_RECV, "RECV" },	  { IORING_OP_SEND, "SEND" },
-		{ IORING_OP_SENDMSG, "SENDMSG" }, { IORING_OP_RECVMSG, "RECVMSG" },
+		{ IORING_OP_ACCEPT, "ACCEPT" },	    { IORING_OP_CONNECT, "CONNECT" },
+		{ IORING_OP_RECV, "RECV" },	    { IORING_OP_SEND, "SEND" },
+		{ IORING_OP_SENDMSG, "SENDMSG" },   { IORING_OP_RECVMSG, "RECVMSG" },
 		{ IORING_OP_POLL_ADD, "POLL_ADD" }, { IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL" },
 		{ IORING_OP_TIMEOUT, "TIMEOUT" },
 	};

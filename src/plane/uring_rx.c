@@ -254,8 +254,9 @@ void uring_rx_stop(struct weir_sock *s)
 static void report(struct weir_sock *s, struct weir_pool *pool, uint32_t id, uint32_t offset,
 		   uint32_t len, bool last)
 {
-	struct weir_rx rx = { .pool = pool, .buffer = id, .offset = offset, .len = len,
-			      .last = last };
+	struct weir_rx rx = {
+		.pool = pool, .buffer = id, .offset = offset, .len = len, .last = last
+	};
 
 	weir_core_of(s->engine)->up->received(s, &rx);
 }
@@ -302,8 +303,7 @@ static void stream_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 	} else if (!b->incremental) {
 		/* Picked and not written to: it is ours again. */
 		b->head++;
-		weir_pool_kernel_done(p->stream_pool,
-				      cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+		weir_pool_kernel_done(p->stream_pool, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 	}
 }
 
@@ -326,9 +326,8 @@ static void dgram_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 	data = weir_pool_data(pool, id);
 	out = (struct io_uring_recvmsg_out *)data;
 	msg.msg_control = data + sizeof(*out) + WEIR_DGRAM_NAME_BYTES;
-	msg.msg_controllen = out->controllen < WEIR_DGRAM_CONTROL_BYTES ?
-				     out->controllen :
-				     WEIR_DGRAM_CONTROL_BYTES;
+	msg.msg_controllen = out->controllen < WEIR_DGRAM_CONTROL_BYTES ? out->controllen :
+									  WEIR_DGRAM_CONTROL_BYTES;
 	rx.offset = WEIR_DGRAM_HEAD_BYTES;
 	rx.len = (uint32_t)cqe->res - WEIR_DGRAM_HEAD_BYTES;
 	rx.flags = out->flags & MSG_TRUNC ? WEIR_SLICE_TRUNCATED : 0;

@@ -37,8 +37,8 @@ static int reg(const struct weir_ring *r, unsigned op, struct weir_io_uring_buf_
 	return n < 0 ? -errno : 0;
 }
 
-int weir_bufring_open(struct weir_bufring *b, struct weir_ring *r, uint16_t group,
-		      uint32_t entries, bool incremental)
+int weir_bufring_open(struct weir_bufring *b, struct weir_ring *r, uint16_t group, uint32_t entries,
+		      bool incremental)
 {
 	struct weir_io_uring_buf_reg arg = { .bgid = group, .ring_entries = entries };
 	void *mem = mmap(NULL, ring_bytes(entries), PROT_READ | PROT_WRITE,

@@ -67,8 +67,7 @@ int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries
 		code = io_uring_queue_init_params(sq_entries, &r->u, &p);
 	}
 	if (code)
-		return weir_error_set(reterr, code, "io_uring_setup", NULL, "%s",
-				      setup_hint(code));
+		return weir_error_set(reterr, code, "io_uring_setup", NULL, "%s", setup_hint(code));
 	r->features = p.features;
 	r->setup = p.flags;
 	if (!(p.features & IORING_FEAT_EXT_ARG) || !(p.features & IORING_FEAT_NODROP)) {

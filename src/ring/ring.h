@@ -96,8 +96,8 @@ struct weir_bufring {
 };
 
 /** weir_bufring_open() - make and register one; 0 or -errno (-EINVAL: kernel cannot). */
-int weir_bufring_open(struct weir_bufring *b, struct weir_ring *r, uint16_t group,
-		      uint32_t entries, bool incremental);
+int weir_bufring_open(struct weir_bufring *b, struct weir_ring *r, uint16_t group, uint32_t entries,
+		      bool incremental);
 
 /** weir_bufring_close() - unregister and free it. */
 void weir_bufring_close(struct weir_bufring *b, struct weir_ring *r);

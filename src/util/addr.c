@@ -132,8 +132,7 @@ static void format_unix(const struct sockaddr_un *un, char *buf, size_t bytes)
 	if (un->sun_path[0])
 		snprintf(buf, bytes, "unix:%.*s", (int)sizeof(un->sun_path), un->sun_path);
 	else
-		snprintf(buf, bytes, "unix:@%.*s", (int)sizeof(un->sun_path) - 1,
-			 un->sun_path + 1);
+		snprintf(buf, bytes, "unix:@%.*s", (int)sizeof(un->sun_path) - 1, un->sun_path + 1);
 }
 
 static void format_in6(const struct sockaddr_in6 *in6, char *buf, size_t bytes)

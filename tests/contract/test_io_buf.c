@@ -206,14 +206,9 @@ static void pool_frees_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(room),
-		T_CASE(own_moves_marks),
-		T_CASE(too_large),
-		T_CASE(freed_twice),
-		T_CASE(no_heap_in_steady_state),
-		T_CASE(cache_is_bounded),
-		T_CASE(bad_options),
-		T_CASE(pool_frees_all),
+		T_CASE(room),	     T_CASE(own_moves_marks),	      T_CASE(too_large),
+		T_CASE(freed_twice), T_CASE(no_heap_in_steady_state), T_CASE(cache_is_bounded),
+		T_CASE(bad_options), T_CASE(pool_frees_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,8 @@ struct peer {
 	int fd;
 	struct weir_addr addr;
 	uint32_t sent;
-	uint32_t next;	 /* lowest number that may come next */
-	uint32_t back;	 /* answers it got */
+	uint32_t next; /* lowest number that may come next */
+	uint32_t back; /* answers it got */
 };
 
 struct dg {
@@ -129,8 +129,8 @@ static void on_sent(struct weir_io *io, int res, struct weir_buf *buf, const str
 
 static const struct weir_io_ops ops = { .received_from = on_received, .sent_to = on_sent };
 
-static struct dg *dg_new(const char *address, enum weir_io_mode mode,
-			 const struct weir_io_ops *o, const struct weir_io_opts *io)
+static struct dg *dg_new(const char *address, enum weir_io_mode mode, const struct weir_io_ops *o,
+			 const struct weir_io_opts *io)
 {
 	const struct weir_sock_opts so = { .size = sizeof so, .rcvbuf_bytes = 4 << 20 };
 	struct dg *x = calloc(1, sizeof *x);
@@ -350,8 +350,7 @@ static void send_many(void **state)
 		uint32_t len = t_rand_below(4) ? 200 : HEADER + (uint32_t)t_rand_below(1200);
 		struct weir_buf *b = frame_buf(x->rig.pool, who << 24 | n, len);
 
-		assert_int_equal(weir_io_sendto(x->rig.io, b, MSG_NOSIGNAL,
-						&x->peers[who].addr.sa),
+		assert_int_equal(weir_io_sendto(x->rig.io, b, MSG_NOSIGNAL, &x->peers[who].addr.sa),
 				 0);
 	}
 	t_until_polled(x->rig.e, x->sent == 1000, {
@@ -371,6 +370,7 @@ static void send_many(void **state)
 	});
 	if (!t_faulty())
 		assert_int_equal(x->failed, 0);
+	assert_true(back > 0 && back <= 1000);
 	dg_free(x);
 }
 
@@ -527,8 +527,8 @@ static void connected_peer(void **state)
 	close(fd);
 	for (unsigned n = 0; !x->errors && !x->failed; n++) {
 		assert_true(n < 1000);
-		assert_int_equal(
-			weir_io_sendto(x->rig.io, frame_buf(x->rig.pool, 0, 90), 0, NULL), 0);
+		assert_int_equal(weir_io_sendto(x->rig.io, frame_buf(x->rig.pool, 0, 90), 0, NULL),
+				 0);
 		t_until(x->rig.e, weir_io_tx_queue_len(x->rig.io) == 0);
 	}
 	if (x->errors && !t_faulty())
@@ -571,11 +571,16 @@ static void act_inside_received(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(many_peers),	T_CASE(trains),
-		T_CASE(keep_a_train),	T_CASE(answer),
-		T_CASE(empty_datagrams), T_CASE(send_many),
-		T_CASE(misuse),		T_CASE(message_mode),
-		T_CASE(message_mode_on_stream), T_CASE(connected_peer),
+		T_CASE(many_peers),
+		T_CASE(trains),
+		T_CASE(keep_a_train),
+		T_CASE(answer),
+		T_CASE(empty_datagrams),
+		T_CASE(send_many),
+		T_CASE(misuse),
+		T_CASE(message_mode),
+		T_CASE(message_mode_on_stream),
+		T_CASE(connected_peer),
 		T_CASE(act_inside_received),
 	};
 

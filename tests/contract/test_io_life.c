@@ -451,8 +451,8 @@ static void accepted(struct weir_sock *listener, struct weir_sock *s, void *user
 	struct life *x = user;
 
 	(void)listener;
-	assert_int_equal(weir_io_new(&x->server, x->rig.pool, WEIR_IO_READ_WRITE, "server",
-				     &server, NULL, NULL, NULL),
+	assert_int_equal(weir_io_new(&x->server, x->rig.pool, WEIR_IO_READ_WRITE, "server", &server,
+				     NULL, NULL, NULL),
 			 0);
 	assert_int_equal(weir_io_attach(x->server, s, NULL), 0);
 	assert_int_equal(weir_io_attach(x->server, s, NULL), -EISCONN);
@@ -462,8 +462,7 @@ static const char *listen_on(struct life *x, const char *address, char *text, si
 {
 	static const struct weir_sock_ops listener = { .accepted = accepted };
 
-	assert_int_equal(weir_listen(x->rig.e, address, &listener, x, NULL, &x->listener, NULL),
-			 0);
+	assert_int_equal(weir_listen(x->rig.e, address, &listener, x, NULL, &x->listener, NULL), 0);
 	return t_local_text(x->listener, text, bytes);
 }
 
@@ -657,14 +656,14 @@ static void free_each_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(bad_arguments),	    T_CASE(settings),
-		T_CASE(wrong_descriptors),  T_CASE(sctp_is_refused),
-		T_CASE(act_inside_read),    T_CASE(act_inside_segment),
-		T_CASE(act_inside_end),	    T_CASE(reader_later),
-		T_CASE(on_and_off),	    T_CASE(end_waits),
-		T_CASE(connect_and_accept), T_CASE(connect_refused),
+		T_CASE(bad_arguments),	      T_CASE(settings),
+		T_CASE(wrong_descriptors),    T_CASE(sctp_is_refused),
+		T_CASE(act_inside_read),      T_CASE(act_inside_segment),
+		T_CASE(act_inside_end),	      T_CASE(reader_later),
+		T_CASE(on_and_off),	      T_CASE(end_waits),
+		T_CASE(connect_and_accept),   T_CASE(connect_refused),
 		T_CASE(act_inside_connected), T_CASE(act_inside_closed),
-		T_CASE(free_any_time),	    T_CASE(free_each_other),
+		T_CASE(free_any_time),	      T_CASE(free_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

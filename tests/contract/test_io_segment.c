@@ -13,9 +13,9 @@ struct rx {
 	struct rig rig;
 	uint32_t got;
 	uint64_t asked;
-	int res;	    /* last result that was no message */
-	bool told;	    /* there was one */
-	size_t left;	    /* bytes in its buffer */
+	int res;     /* last result that was no message */
+	bool told;   /* there was one */
+	size_t left; /* bytes in its buffer */
 	struct weir_buf *kept[4096];
 	unsigned kept_count;
 	bool keep;
@@ -143,8 +143,7 @@ static void byte_by_byte(void **state)
 		t_until_polled(x->rig.e, raw_push(x->rig.raw, all + at, 1, 1) == 1, (void)0);
 		/* Each byte arrives by itself: it is a slice of its own. */
 		bytes = at + 1;
-		t_until_polled(x->rig.e,
-			       ({
+		t_until_polled(x->rig.e, ({
 				       struct weir_sock_stats s;
 
 				       weir_sock_get_stats(weir_io_sock(x->rig.io), &s);

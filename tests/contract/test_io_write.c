@@ -12,12 +12,12 @@
 struct tx {
 	struct rig rig;
 	struct raw_reader reader;
-	uint32_t queued;  /* messages taken by the library */
-	uint32_t told;	  /* results */
-	uint32_t failed;  /* of these, errors */
+	uint32_t queued; /* messages taken by the library */
+	uint32_t told;	 /* results */
+	uint32_t failed; /* of these, errors */
 	unsigned full, low;
 	uint32_t full_at, low_at;
-	uint32_t again;	  /* messages to send from inside the callback */
+	uint32_t again; /* messages to send from inside the callback */
 	uint32_t max;
 	enum act act;
 	uint32_t act_at;
@@ -221,8 +221,7 @@ static void full_and_low(void **state)
 		/* Refused again and again: still one signal. */
 		assert_int_equal(send_one(x), -ENOSPC);
 		assert_int_equal(x->full, round);
-		t_until_polled(x->rig.e, x->low == round,
-			       raw_pull(x->rig.raw, &x->reader, 5000));
+		t_until_polled(x->rig.e, x->low == round, raw_pull(x->rig.raw, &x->reader, 5000));
 		assert_true(x->low_at <= 10);
 	}
 	assert_true(io_stats(&x->rig).tx_refused >= 10);
@@ -527,13 +526,19 @@ static void no_heap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(partial_writes),	   T_CASE(many_small),
+		T_CASE(partial_writes),
+		T_CASE(many_small),
 		T_CASE(order_from_written),
-		T_CASE(send_from_written), T_CASE(full_and_low),
-		T_CASE(change_bounds),	   T_CASE(queue_first),
-		T_CASE(clear),		   T_CASE(misuse),
-		T_CASE(peer_gone),	   T_CASE(act_inside_written),
-		T_CASE(act_inside_full_and_low), T_CASE(finish),
+		T_CASE(send_from_written),
+		T_CASE(full_and_low),
+		T_CASE(change_bounds),
+		T_CASE(queue_first),
+		T_CASE(clear),
+		T_CASE(misuse),
+		T_CASE(peer_gone),
+		T_CASE(act_inside_written),
+		T_CASE(act_inside_full_and_low),
+		T_CASE(finish),
 		T_CASE(no_heap),
 	};
 

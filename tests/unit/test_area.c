@@ -57,8 +57,10 @@ static void defaults(void **state)
 
 static void lazy(void **state)
 {
-	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_HOST,
-				    .flags = WEIR_AREA_LAZY, .bytes = 64 << 12 };
+	struct weir_area_opts o = { .size = sizeof(o),
+				    .provider = WEIR_PROVIDER_HOST,
+				    .flags = WEIR_AREA_LAZY,
+				    .bytes = 64 << 12 };
 	struct weir_area_info info;
 	unsigned char vec[64];
 	struct weir_area *a = NULL;
@@ -84,7 +86,8 @@ static void lazy(void **state)
 
 static void huge(void **state)
 {
-	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_HUGE,
+	struct weir_area_opts o = { .size = sizeof(o),
+				    .provider = WEIR_PROVIDER_HUGE,
 				    .bytes = 3 << 20 };
 	struct weir_error err = { 0 };
 	struct weir_area_info info;
@@ -111,7 +114,8 @@ static void huge(void **state)
 
 static void memfd(void **state)
 {
-	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_MEMFD,
+	struct weir_area_opts o = { .size = sizeof(o),
+				    .provider = WEIR_PROVIDER_MEMFD,
 				    .bytes = 1 << 20 };
 	struct weir_area_info info, second;
 	struct weir_area *a = area_new(&o, &info), *b;
@@ -173,8 +177,8 @@ static void bad_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(host),	 T_CASE(defaults), T_CASE(lazy),
-		T_CASE(huge),	 T_CASE(memfd),    T_CASE(bad_arguments),
+		T_CASE(host), T_CASE(defaults), T_CASE(lazy),
+		T_CASE(huge), T_CASE(memfd),	T_CASE(bad_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

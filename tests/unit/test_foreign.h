@@ -36,14 +36,14 @@ struct foreign {
 	struct weir_engine *e;
 	struct weir_buf_pool *pool;
 	struct weir_sock *listener;
-	struct weir_io *server;	 /* TCP echo */
+	struct weir_io *server; /* TCP echo */
 	struct weir_io *client;
-	struct weir_io *udp[2];	 /* [1] echoes */
+	struct weir_io *udp[2]; /* [1] echoes */
 	struct weir_addr udp_addr;
 	struct weir_timer timer;
 	pthread_t thread;
 	struct foreign_msg msgs[FOREIGN_POSTS];
-	uint32_t sent, echoed;	 /* TCP */
+	uint32_t sent, echoed; /* TCP */
 	uint32_t udp_sent, udp_echoed;
 	uint32_t timers, posts, ticks;
 	uint64_t timer_due_ns;
@@ -138,9 +138,9 @@ static void server_accepted(struct weir_sock *listener, struct weir_sock *s, voi
 	struct foreign *f = user;
 
 	(void)listener;
-	assert_int_equal(weir_io_new(&f->server, f->pool, WEIR_IO_READ_WRITE, "server", &ops, f,
-				     NULL, NULL),
-			 0);
+	assert_int_equal(
+		weir_io_new(&f->server, f->pool, WEIR_IO_READ_WRITE, "server", &ops, f, NULL, NULL),
+		0);
 	assert_int_equal(weir_io_attach(f->server, s, NULL), 0);
 }
 
@@ -220,8 +220,7 @@ static void foreign_tick(struct foreign *f)
 	f->ticks++;
 	/* UDP may lose: ticks go on until enough came back. */
 	if (weir_io_tx_queue_len(f->udp[0]) < 100)
-		assert_int_equal(weir_io_sendto(f->udp[0], foreign_buf(f, 0), 0,
-						&f->udp_addr.sa),
+		assert_int_equal(weir_io_sendto(f->udp[0], foreign_buf(f, 0), 0, &f->udp_addr.sa),
 				 0);
 }
 

@@ -16,7 +16,8 @@
 
 static struct weir_pool *pool_new(void)
 {
-	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_HOST,
+	struct weir_area_opts o = { .size = sizeof(o),
+				    .provider = WEIR_PROVIDER_HOST,
 				    .bytes = BUFS * BUF_BYTES };
 	struct weir_area *area;
 	struct weir_pool *p;
@@ -147,7 +148,8 @@ static void random_steps(void **state)
 
 static void bad_sizes(void **state)
 {
-	struct weir_area_opts o = { .size = sizeof(o), .provider = WEIR_PROVIDER_HOST,
+	struct weir_area_opts o = { .size = sizeof(o),
+				    .provider = WEIR_PROVIDER_HOST,
 				    .bytes = 4096 };
 	struct weir_area *area;
 	struct weir_pool *p = NULL;

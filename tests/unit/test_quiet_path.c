@@ -300,8 +300,8 @@ static int open_end(struct end *end, const struct load *load, enum weir_plane pl
 	res = weir_engine_open(&end->e, &opts, NULL);
 	if (res)
 		return res;
-	res = load->stream ? weir_listen(end->e, "127.0.0.1:0", ops, end, NULL, &s, NULL)
-			   : weir_udp_open(end->e, "127.0.0.1:0", ops, end, NULL, &s, NULL);
+	res = load->stream ? weir_listen(end->e, "127.0.0.1:0", ops, end, NULL, &s, NULL) :
+			     weir_udp_open(end->e, "127.0.0.1:0", ops, end, NULL, &s, NULL);
 	if (!res)
 		res = weir_sock_local(s, &addr);
 	if (!res)
@@ -546,8 +546,8 @@ static void calls_are_counted(enum weir_plane plane)
 
 	if (!have_plane(plane))
 		skip();
-	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	assert_ptr_not_equal(report, MAP_FAILED);
 	for (size_t i = 0; i < T_COUNT(loads); i++)
 		if (loads[i].received != count || !loads[i].stream)
