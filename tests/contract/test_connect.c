@@ -459,6 +459,29 @@ static void other_plane(void **state)
 	t_close(e);
 }
 
+/* A listener removes its name, unless it has become somebody else's. */
+static void unix_name(void **state)
+{
+	struct weir_engine *e = t_open(NULL);
+	struct weir_sock *l;
+	int fd;
+
+	(void)state;
+	assert_int_equal(weir_listen(e, unix_address, NULL, NULL, NULL, &l, NULL), 0);
+	assert_int_equal(access(unix_path, F_OK), 0);
+	weir_sock_close(l);
+	assert_int_equal(access(unix_path, F_OK), -1);
+	assert_int_equal(weir_listen(e, unix_address, NULL, NULL, NULL, &l, NULL), 0);
+	assert_int_equal(unlink(unix_path), 0);
+	fd = open(unix_path, O_CREAT | O_EXCL | O_CLOEXEC | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	weir_sock_close(l);
+	assert_int_equal(access(unix_path, F_OK), 0);
+	assert_int_equal(unlink(unix_path), 0);
+	t_close(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -466,8 +489,8 @@ int main(void)
 		T_CASE(options),	 T_CASE(no_options),	    T_CASE(local_address),
 		T_CASE(unix_paths),	 T_CASE(adopt_connected),   T_CASE(adopt_listener),
 		T_CASE(adopt_ended),	 T_CASE(adopt_wrong_kinds), T_CASE(adopt_unconnected),
-		T_CASE(paused_listener), T_CASE(set_ops),	    T_CASE(no_descriptors),
-		T_CASE(other_plane),
+		T_CASE(paused_listener), T_CASE(unix_name),	    T_CASE(set_ops),
+		T_CASE(no_descriptors),	 T_CASE(other_plane),
 	};
 	int ret;
 
