@@ -145,4 +145,33 @@ const char *stream_summary(uint64_t bytes, uint64_t start_ns, char *buf, size_t 
 /* SO_KEEPALIVE and the like on a TCP descriptor, so that a peer that vanished is noticed. */
 void stream_tune_socket(int fd);
 
+/* Options that recv and send share: entries of a table of struct opt. */
+#define STREAM_COMMON_OPTIONS(o, lines)                                                 \
+	{ .name = "plane",                                                              \
+	  .kind = OPT_ENUM,                                                             \
+	  .target = &(o).plane,                                                         \
+	  .names = tool_plane_names,                                                    \
+	  .help = "how bytes move" },                                                   \
+		{ .letter = '4',                                                        \
+		  .kind = OPT_SET,                                                      \
+		  .target = &(o).family,                                                \
+		  .value = AF_INET,                                                     \
+		  .group = 2,                                                           \
+		  .help = "IPv4 only" },                                                \
+		{ .letter = '6',                                                        \
+		  .kind = OPT_SET,                                                      \
+		  .target = &(o).family,                                                \
+		  .value = AF_INET6,                                                    \
+		  .group = 2,                                                           \
+		  .help = "IPv6 only" },                                                \
+		{ .name = "progress",                                                   \
+		  .kind = OPT_FLAG,                                                     \
+		  .target = &(lines),                                                   \
+		  .group = 3,                                                           \
+		  .help = "show progress even where standard error is no terminal" },   \
+	{                                                                               \
+		.name = "quiet", .letter = 'q', .kind = OPT_FLAG, .target = &(o).quiet, \
+		.group = 3, .help = "print errors only"                                 \
+	}
+
 #endif
