@@ -192,6 +192,7 @@ static cJSON *stream_tcp(const struct i3_stream *st, const struct i3_line *v, bo
 {
 	cJSON *j = cJSON_CreateObject(), *half;
 	const struct i3_tcp_sum *sum = &st->tcp;
+	uint64_t mean_us;
 
 	half = span(0, v->sent_s, v->sent_s, v->sent);
 	number(half, "socket", st->fd);
@@ -201,8 +202,9 @@ static cJSON *stream_tcp(const struct i3_stream *st, const struct i3_line *v, bo
 		number(half, "max_snd_wnd", (double)sum->max_window_bytes);
 		number(half, "max_rtt", (double)sum->max_rtt_us);
 		number(half, "min_rtt", (double)sum->min_rtt_us);
-		number(half, "mean_rtt",
-		       sum->rtt_count ? (double)(sum->rtt_sum_us / sum->rtt_count) : 0);
+		/* whole microseconds, as iperf3 has them */
+		mean_us = sum->rtt_count ? sum->rtt_sum_us / sum->rtt_count : 0;
+		number(half, "mean_rtt", (double)mean_us);
 	}
 	cJSON_AddBoolToObject(half, "sender", st->sender);
 	cJSON_AddItemToObject(j, "sender", half);

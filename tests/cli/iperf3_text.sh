@@ -12,6 +12,9 @@ need iperf3
 
 # What is left of a report when figures, units and ports are taken out.
 shape() {
+	local pad='s/^$//'
+
+	[ "$later" = True ] && pad='s/ +(sender|receiver)$/ \1/'
 	sed -E -e '/^weir/d' -e 's/[[:space:]]+$//' \
 		-e 's/port [0-9]+/port N/g' \
 		-e 's/^\[ *[0-9]+\]/[ID]/' \
@@ -24,7 +27,7 @@ shape() {
 		-e 's/[0-9]+\/[0-9]+ \([0-9.e+-]+%\)/LOST/' \
 		-e 's/BITS ( *)[0-9]+/BITS \1COUNT/' \
 		-e 's/from [0-9.:]+, /from HOST, /' \
-		-e 's/^-----+$/RULE/' -e 's/(test #)[0-9]+/\1N/' \
+		-e 's/^-----+$/RULE/' -e 's/(test #)[0-9]+/\1N/' -e "$pad" \
 		-e 's/on [0-9]+ \(test/on N (test/' "$1" |
 		awk '!seen[$0]++'
 }
