@@ -60,7 +60,8 @@ int weir_pool_new(struct weir_pool **ret, struct weir_area *area, uint32_t buf_b
 	for (uint32_t i = 0; i < count; i++)
 		p->free_stack[i] = (uint32_t)count - 1 - i;
 	p->free_count = p->count[WEIR_BUF_FREE] = (uint32_t)count;
-	p->kernel_target = count < 2 ? (uint32_t)count : 2;
+	p->kernel_min = count < 2 ? (uint32_t)count : 2;
+	p->kernel_target = p->kernel_min;
 	*ret = p;
 	return 0;
 }

@@ -50,6 +50,7 @@ struct weir_pool_buf {
  * @free_stack: indices of FREE buffers; the last one freed, warm in the cache, goes out first.
  * @free_count: entries in @free_stack.
  * @count: buffers in each state.
+ * @kernel_min: below this @kernel_target does not fall.
  * @kernel_target: how many buffers the plane should keep with the kernel.
  * @lent: the engine's array of slices, to tell a slice of an event from a copy.
  * @mean_bytes: what a buffer held when it was full, smoothed; kept by the plane.
@@ -65,6 +66,7 @@ struct weir_pool {
 	uint32_t *free_stack;
 	uint32_t free_count;
 	uint32_t count[WEIR_BUF_STATES];
+	uint32_t kernel_min;
 	uint32_t kernel_target;
 	uint32_t mean_bytes;
 	uint32_t burst;

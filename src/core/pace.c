@@ -7,10 +7,11 @@
  *	miss less so; when spinning does not pay, it is left out for a growing number of sleeps.
  *	Batch (min-wait): worth it when small arrivals come so fast that several fall into
  *	min_wait_us.  The kernel then collects for that long, but not for longer than it takes
- *	BATCH_BYTES to arrive: large pieces need no batching, and a datagram socket's receive
- *	buffer must not overflow meanwhile.  A closed loop (ping-pong) looks busy
- *	but never brings more than one event however long one waits: a batching wait that brought
- *	fewer than BATCH_PAYS events switches batching off for a growing number of waits.
+ *	BATCH_BYTES, or a quarter of the smallest datagram receive buffer, to arrive, and not when
+ *	the last receive ran out of buffers.  Large pieces are never batched.  A closed loop
+ *	(ping-pong) looks busy but never brings more than one event however long one waits: a
+ *	batching wait that brought fewer than BATCH_PAYS events switches batching off for a growing
+ *	number of waits.
  * Invariants: 1. an event is never delayed by more than min_wait_us.  2. spinning never lasts
  *	longer than spin_us, unless that is UINT32_MAX.
  * Ownership: state lies in the engine.

@@ -137,22 +137,17 @@ static bool has_buffers(const struct weir_pool *p)
 
 /*
  * One socket that takes all buffers in one go is just fast: starting it again costs little, and
- * few buffers stay in the cache.  Many that wait at once need more buffers.
+ * few buffers stay in the cache.  Many that wait at once need more buffers.  (How many buffers
+ * datagrams get follows from their size: uring_rx.c.)
  */
 static void grow_target(struct weir_engine *e)
 {
-	unsigned streams = 0, dgrams = 0;
+	unsigned streams = 0;
 
-	for (const struct weir_sock *s = e->starved_head; s; s = s->starved_next) {
-		if (s->kind == WEIR_DGRAM)
-			dgrams++;
-		else
-			streams++;
-	}
+	for (const struct weir_sock *s = e->starved_head; s; s = s->starved_next)
+		streams += s->kind == WEIR_STREAM;
 	if (streams >= STARVED_MANY && e->c.stream_pool)
 		weir_pool_starved(e->c.stream_pool);
-	if (dgrams >= STARVED_MANY && e->c.dgram_pool)
-		weir_pool_starved(e->c.dgram_pool);
 }
 
 /* The list grows at its head: who has waited longest is served first. */

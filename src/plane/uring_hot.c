@@ -6,7 +6,8 @@
  *	the ring: the wake-up, the task work and the completion only add to the latency.  When the
  *	engine spins and STREAK receive completions in a row were for one stream, its multishot
  *	request is cancelled and each look of the spin reads it directly; its single sends go out
- *	directly too.  Before the engine sleeps the request is armed again.
+ *	directly too.  Before the engine sleeps the request is armed again.  A single small send
+ *	of any stream goes out directly when nothing else waits to be submitted.
  *
  *	   armed ── STREAK ──> cancelled ── recv_start() ──> hot ── sleep, stop ──> armed
  *

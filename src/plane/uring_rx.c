@@ -33,6 +33,7 @@
 
 #define INC_BYTES (512u << 10)
 #define PLAIN_BYTES (32u << 10)
+#define PLAIN_MIN 16
 #define CALM_REFILLS 65536
 #define DGRAM_CACHE_BYTES (256u << 10)
 
@@ -61,9 +62,14 @@ static int stream_ready(struct weir_engine *e)
 	r = weir_core_stream_pool(e, inc ? INC_BYTES : PLAIN_BYTES, &p->stream_pool);
 	if (r)
 		return r;
-	if (!inc && p->stream_pool->kernel_target < 16)
-		p->stream_pool->kernel_target =
-			p->stream_pool->buf_count < 16 ? p->stream_pool->buf_count : 16;
+	if (!inc) {
+		struct weir_pool *pool = p->stream_pool;
+
+		/* Each completion takes a whole buffer, however little it brings. */
+		pool->kernel_min = pool->buf_count < PLAIN_MIN ? pool->buf_count : PLAIN_MIN;
+		if (pool->kernel_target < pool->kernel_min)
+			pool->kernel_target = pool->kernel_min;
+	}
 	return weir_bufring_open(&p->stream, &p->ring, GROUP_STREAM,
 				 round_pow2(p->stream_pool->buf_count), inc);
 }
@@ -114,7 +120,7 @@ static void refill(struct weir_bufring *b, struct weir_pool *pool)
 	if (!added)
 		return;
 	weir_bufring_publish(b);
-	if (++pool->calm > CALM_REFILLS && pool->kernel_target > 2) {
+	if (++pool->calm > CALM_REFILLS && pool->kernel_target / 2 >= pool->kernel_min) {
 		pool->kernel_target /= 2;
 		pool->calm = 0;
 	}
