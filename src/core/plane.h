@@ -218,7 +218,8 @@ struct weir_rx {
  * @deadline_ns: the same as CLOCK_MONOTONIC time; UINT64_MAX for ever.  A plane may keep one timer
  *	running over many waits and wake early when it is an old one: arming and cancelling a timer
  *	for each sleep costs more than the rest of the sleep (on a virtual machine).
- * @min_wait_ns: batch completions for up to this long; 0 returns at the first one.
+ * @min_wait_ns: batch completions for up to this long; 0 returns at the first one.  A plane that
+ *	did not batch sets it to 0: what the wait brought then says nothing about batching.
  * @want: completions that end the batching early (with @min_wait_ns).
  */
 struct weir_wait {
@@ -266,7 +267,7 @@ struct weir_plane_ops {
 	void (*close)(struct weir_engine *e);
 	int (*fd)(struct weir_engine *e);
 	int (*poll)(struct weir_engine *e);
-	int (*wait)(struct weir_engine *e, const struct weir_wait *w);
+	int (*wait)(struct weir_engine *e, struct weir_wait *w);
 	int (*flush)(struct weir_engine *e);
 	int (*attach)(struct weir_sock *s, struct weir_error *reterr);
 	void (*detach)(struct weir_sock *s);

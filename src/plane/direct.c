@@ -21,7 +21,7 @@
 #include "../util/util.h"
 
 #define REST_MIN 2048 /* do not begin a read with less room than this */
-#define BATCH 16      /* datagrams, or connections, per call */
+#define BATCH 32      /* datagrams, or connections, per call */
 
 void weir_direct_init(struct weir_direct *d, uint32_t read_bytes)
 {
@@ -155,7 +155,7 @@ static void report_datagram(struct weir_sock *s, struct weir_pool *pool, uint32_
 	weir_core_of(s->engine)->up->received(s, &rx);
 }
 
-int weir_direct_recvmsgs(struct weir_sock *s)
+int weir_direct_recvmsgs(struct weir_sock *s, bool *ret_more)
 {
 	struct weir_engine *e = s->engine;
 	const struct weir_plane_up *up = weir_core_of(e)->up;
@@ -180,6 +180,7 @@ int weir_direct_recvmsgs(struct weir_sock *s)
 	got = recvmmsg(s->fd, msgs, (unsigned)n, MSG_DONTWAIT, NULL);
 	r = got < 0 ? -errno : 0;
 	pool->burst = got > 0 ? (uint32_t)got : 0;
+	*ret_more = got == n;
 	for (int i = got > 0 ? got : 0; i < n; i++)
 		weir_pool_kernel_done(pool, (uint32_t)buffers[i]);
 	if (got < 0) {

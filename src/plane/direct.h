@@ -39,10 +39,11 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s);
 /**
  * weir_direct_recvmsgs() - read some datagrams; reports up.
  * @s: datagram socket.
+ * @ret_more: receives whether all that was read had room for came, so that there may be more.
  *
  * Return: as weir_direct_recv(), but the number of buffers filled.
  */
-int weir_direct_recvmsgs(struct weir_sock *s);
+int weir_direct_recvmsgs(struct weir_sock *s, bool *ret_more);
 
 /** weir_direct_accept() - accept some connections; as weir_direct_recv(). */
 int weir_direct_accept(struct weir_sock *s);

@@ -307,15 +307,17 @@ static int fault_poll(struct weir_engine *e)
 	return r < 0 ? r : n;
 }
 
-static int fault_wait(struct weir_engine *e, const struct weir_wait *w)
+static int fault_wait(struct weir_engine *e, struct weir_wait *w)
 {
 	struct weir_fault *f = fault_of(e);
 	uint64_t before = f->passed;
 	int r, n;
 
 	/* What is owed must not wait for something else to happen. */
-	if (f->head || f->taken)
+	if (f->head || f->taken) {
+		w->min_wait_ns = 0;
 		return fault_poll(e);
+	}
 	f->round++;
 	r = f->inner->wait(e, w);
 	n = finish_round(e, f, before);

@@ -459,7 +459,7 @@ static bool timer_covers(struct weir_engine *e, uint64_t deadline_ns)
 	return true;
 }
 
-static int enter(struct weir_engine *e, const struct weir_wait *w)
+static int enter(struct weir_engine *e, struct weir_wait *w)
 {
 	struct uring_plane *p = uring_of(e);
 	struct weir_core *c = weir_core_of(e);
@@ -471,19 +471,20 @@ static int enter(struct weir_engine *e, const struct weir_wait *w)
 		timeout = w->timeout_ns;
 		if (timeout > 0 && timer_covers(e, w->deadline_ns))
 			timeout = -1;
-		want = 1;
 		c->stats.sleeps++;
-		if (w->min_wait_ns && !(p->without & WEIR_WITHOUT_MIN_WAIT)) {
-			min_wait_us = w->min_wait_ns / WEIR_NS_PER_US;
-			want = w->want;
-		}
+		if (p->without & WEIR_WITHOUT_MIN_WAIT)
+			w->min_wait_ns = 0;
+		min_wait_us = w->min_wait_ns / WEIR_NS_PER_US;
+		want = min_wait_us ? w->want : 1;
+	} else if (w) {
+		w->min_wait_ns = 0;
 	}
 	c->stats.waits++;
 	c->stats.syscalls++;
 	return weir_ring_enter(&p->ring, want, (uint32_t)min_wait_us, timeout);
 }
 
-static int round_trip(struct weir_engine *e, const struct weir_wait *w)
+static int round_trip(struct weir_engine *e, struct weir_wait *w)
 {
 	struct uring_plane *p = uring_of(e);
 	uint64_t before = weir_core_reports(e);
@@ -514,7 +515,7 @@ static int plane_poll(struct weir_engine *e)
 	return round_trip(e, NULL);
 }
 
-static int plane_wait(struct weir_engine *e, const struct weir_wait *w)
+static int plane_wait(struct weir_engine *e, struct weir_wait *w)
 {
 	return round_trip(e, w);
 }

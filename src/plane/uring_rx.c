@@ -366,6 +366,7 @@ void uring_rx_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 void uring_rx_pollin(struct weir_sock *s, int res)
 {
 	const struct weir_plane_up *up = weir_core_of(s->engine)->up;
+	bool more;
 	int r;
 
 	s->plane_bits &= ~UR_POLLIN;
@@ -374,7 +375,7 @@ void uring_rx_pollin(struct weir_sock *s, int res)
 		return;
 	}
 	if (s->kind == WEIR_DGRAM)
-		r = weir_direct_recvmsgs(s);
+		r = weir_direct_recvmsgs(s, &more);
 	else
 		r = weir_direct_recv(&uring_of(s->engine)->direct, s);
 	/* 0: recv_end() was reported.  Otherwise poll again. */
