@@ -334,6 +334,8 @@ extern const struct bench_group bench_pingpong[2];
 extern const struct bench_group bench_connections;
 extern const struct bench_group bench_syscalls;
 
+#define BENCH_PP_BYTES 64 /* of a ping-pong message */
+
 /* Ends shared between files. */
 int bench_tcp_rx_uring(struct bench_side *side);
 int bench_tcp_rx_weir_uring(struct bench_side *side);
@@ -344,6 +346,8 @@ int bench_pp_server_weir_uring(struct bench_side *side);
 int bench_pp_server_weir_epoll(struct bench_side *side);
 int bench_pp_client_weir_uring(struct bench_side *side);
 int bench_pp_client_weir_epoll(struct bench_side *side);
+int bench_pp_server_by_hand(struct bench_side *side);
+int bench_pp_client_by_hand(struct bench_side *side);
 int bench_pp_client_blocking(struct bench_side *side);
 bool bench_pp_sample(struct bench_side *side, uint64_t start_ns);
 int bench_conn_rx_weir_uring(struct bench_side *side);

@@ -16,8 +16,6 @@
 
 #include "bench.h"
 
-#define MESSAGE_BYTES 64
-
 enum metric_index { METRIC_P50, METRIC_P99, METRIC_MEAN, METRIC_RX, METRIC_TX };
 
 static const struct bench_metric metrics[] = {
@@ -50,8 +48,8 @@ static int receive_blocking(int fd, int ep, char *buf)
 	size_t have = 0;
 
 	(void)ep;
-	while (have < MESSAGE_BYTES) {
-		ssize_t n = recv(fd, buf + have, MESSAGE_BYTES - have, 0);
+	while (have < BENCH_PP_BYTES) {
+		ssize_t n = recv(fd, buf + have, BENCH_PP_BYTES - have, 0);
 
 		if (n <= 0)
 			return n ? -errno : -EPIPE;
@@ -65,8 +63,8 @@ static int receive_spinning(int fd, int ep, char *buf)
 	size_t have = 0;
 
 	(void)ep;
-	while (have < MESSAGE_BYTES) {
-		ssize_t n = recv(fd, buf + have, MESSAGE_BYTES - have, MSG_DONTWAIT);
+	while (have < BENCH_PP_BYTES) {
+		ssize_t n = recv(fd, buf + have, BENCH_PP_BYTES - have, MSG_DONTWAIT);
 
 		if (n > 0)
 			have += (size_t)n;
@@ -81,7 +79,7 @@ static int receive_epoll_for(int fd, int ep, char *buf, int timeout_ms)
 	struct epoll_event ev;
 	size_t have = 0;
 
-	while (have < MESSAGE_BYTES) {
+	while (have < BENCH_PP_BYTES) {
 		ssize_t n;
 		int ready = epoll_wait(ep, &ev, 1, timeout_ms);
 
@@ -89,7 +87,7 @@ static int receive_epoll_for(int fd, int ep, char *buf, int timeout_ms)
 			return -errno;
 		if (!ready)
 			continue;
-		n = recv(fd, buf + have, MESSAGE_BYTES - have, MSG_DONTWAIT);
+		n = recv(fd, buf + have, BENCH_PP_BYTES - have, MSG_DONTWAIT);
 		if (n > 0)
 			have += (size_t)n;
 		else if (!n || errno != EAGAIN)
@@ -121,16 +119,16 @@ static int open_epoll(int fd)
 static int serve(struct bench_side *side, receive_fn receive)
 {
 	int fd = bench_tcp_accept(side), ep, res;
-	char buf[MESSAGE_BYTES];
+	char buf[BENCH_PP_BYTES];
 
 	if (fd < 0)
 		return fd;
 	bench_set_nodelay(fd);
 	ep = open_epoll(fd);
 	while (!(res = receive(fd, ep, buf))) {
-		if (send(fd, buf, MESSAGE_BYTES, 0) != MESSAGE_BYTES)
+		if (send(fd, buf, BENCH_PP_BYTES, 0) != BENCH_PP_BYTES)
 			return bench_fail(side, -errno, "send");
-		bench_rx_add(side, 1, MESSAGE_BYTES);
+		bench_rx_add(side, 1, BENCH_PP_BYTES);
 	}
 	return bench_fail(side, res, "receive");
 }
@@ -138,7 +136,7 @@ static int serve(struct bench_side *side, receive_fn receive)
 static int ask(struct bench_side *side, receive_fn receive)
 {
 	int fd = bench_tcp_connect(side), ep, res = 0;
-	char buf[MESSAGE_BYTES] = { 0 };
+	char buf[BENCH_PP_BYTES] = { 0 };
 
 	if (fd < 0)
 		return fd;
@@ -148,11 +146,11 @@ static int ask(struct bench_side *side, receive_fn receive)
 	while (!res) {
 		uint64_t start = bench_now_ns();
 
-		if (send(fd, buf, MESSAGE_BYTES, 0) != MESSAGE_BYTES)
+		if (send(fd, buf, BENCH_PP_BYTES, 0) != BENCH_PP_BYTES)
 			return bench_fail(side, -errno, "send");
 		res = receive(fd, ep, buf);
 		bench_pp_sample(side, start);
-		bench_tx_add(side, 1, MESSAGE_BYTES);
+		bench_tx_add(side, 1, BENCH_PP_BYTES);
 	}
 	return bench_fail(side, res, "receive");
 }
@@ -212,6 +210,10 @@ static const struct bench_contender contenders[] = {
 	  .what = "epoll_wait, recv, send; spinning: epoll_wait with timeout 0",
 	  .rx = server_epoll,
 	  .tx = client_epoll },
+	{ .name = "uring-by-hand",
+	  .what = "multishot receive, io_uring_enter, plain send; spinning: without sleep",
+	  .rx = bench_pp_server_by_hand,
+	  .tx = bench_pp_client_by_hand },
 	{ .name = "weir-uring",
 	  .what = "weir, uring plane; spinning: spin_us without end",
 	  .rx = bench_pp_server_weir_uring,

@@ -6,7 +6,7 @@
  *	One sender for all (a blocking write of 128 KiB in a loop), but for the two that speak the
  *	iperf3 protocol: those are driven by stock "iperf3 -c".  Receivers count bytes and look at
  *	none.  "trunc" is the bound: MSG_TRUNC takes bytes off the socket without copying them.
- *	"uring-by-hand" is the best that was known by hand (tcp_uring.c).  On loopback much of the
+ *	"uring-by-hand" is the best that was known by hand (by_hand.c).  On loopback much of the
  *	receive path runs in the sender's context; what is compared is the receiver's share.
  */
 #include <string.h>

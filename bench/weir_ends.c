@@ -15,7 +15,6 @@
 
 #include "bench.h"
 
-#define MESSAGE_BYTES 64
 #define RCVBUF_BYTES (4u << 20)
 
 /**
@@ -32,7 +31,7 @@ struct end {
 	struct weir_sock *sock;
 	uint64_t start_ns;
 	uint32_t have;
-	char message[MESSAGE_BYTES];
+	char message[BENCH_PP_BYTES];
 };
 
 static int fail_record(struct bench_side *side, int res, const struct weir_error *err)
@@ -212,7 +211,7 @@ static void ask(struct end *end)
 	int res;
 
 	end->start_ns = bench_now_ns();
-	res = weir_sock_send(end->sock, end->message, MESSAGE_BYTES, WEIR_SEND_COPY, 0);
+	res = weir_sock_send(end->sock, end->message, BENCH_PP_BYTES, WEIR_SEND_COPY, 0);
 	if (res)
 		give_up(end, res, "weir_sock_send");
 }
@@ -237,11 +236,11 @@ static void answered(struct weir_sock *s, struct weir_slice *v, unsigned n, void
 	(void)s;
 	for (unsigned i = 0; i < n; i++)
 		end->have += v[i].len;
-	if (end->have < MESSAGE_BYTES)
+	if (end->have < BENCH_PP_BYTES)
 		return;
 	end->have = 0;
 	bench_pp_sample(end->side, end->start_ns);
-	bench_tx_add(end->side, 1, MESSAGE_BYTES);
+	bench_tx_add(end->side, 1, BENCH_PP_BYTES);
 	ask(end);
 }
 

@@ -66,6 +66,13 @@ bool weir_core_room(const struct weir_engine *e, unsigned pieces)
 	       e->queue_tail - e->queue_head < WEIR_REPORTS_MAX;
 }
 
+bool weir_core_busy(const struct weir_engine *e)
+{
+	/* Who stands between (fault.c) may have kept the reports. */
+	return e->queue_head < e->queue_tail || e->dirty_head || e->starved_head || e->retry_head ||
+	       e->c.up != &weir_core_up;
+}
+
 uint64_t weir_core_reports(const struct weir_engine *e)
 {
 	return e->c.reports;

@@ -258,6 +258,10 @@ struct weir_wait {
  *	order; if one sends less than asked or fails, all behind it send nothing and are reported
  *	with -ECANCELED.  Each has exactly one up->sent(), in any order.  0 is reported only for
  *	requests of no bytes.  -EAGAIN: no room; up->writable() follows later.
+ * @send_now: send a stream's first bytes by a system call, now, where that beats a request: bytes
+ *	(fewer: no room for the rest) or -errno; -EAGAIN: the plane has not tried, or there is no
+ *	room: send() is next.  Nothing of the socket is in flight.  @alone: no other socket has
+ *	anything to send.  May be NULL.
  * @shutdown: send end of stream now (the queue is empty); returns 0 or -errno.
  */
 struct weir_plane_ops {
@@ -275,6 +279,7 @@ struct weir_plane_ops {
 	int (*recv_start)(struct weir_sock *s);
 	void (*recv_stop)(struct weir_sock *s);
 	void (*send)(struct weir_sock *s, struct weir_txop *ops, unsigned n);
+	int (*send_now)(struct weir_sock *s, const struct msghdr *msg, size_t bytes, bool alone);
 	int (*shutdown)(struct weir_sock *s);
 };
 
@@ -365,6 +370,14 @@ bool weir_core_room(const struct weir_engine *e, unsigned pieces);
 
 /** weir_core_reports() - reports since the engine was opened, to count those of one call. */
 uint64_t weir_core_reports(const struct weir_engine *e);
+
+/**
+ * weir_core_busy() - did the last reports leave the core something to do before a sleep?
+ *
+ * An event for the application, or a socket to be sent from or received into.  A send that nobody
+ * asked about leaves nothing.
+ */
+bool weir_core_busy(const struct weir_engine *e);
 
 /** weir_planes() - all planes there are, best first, NULL-terminated (src/plane/planes.c). */
 const struct weir_plane_ops *const *weir_planes(void);

@@ -26,6 +26,8 @@
 #include "core.h"
 
 #define DGRAM_OPS_MAX 16
+#define NOW_PIECES 8	  /* of a queue that may be sent without a request */
+#define NOW_BYTES 131072u /* the same */
 
 void weir_txq_init(struct weir_sock *s)
 {
@@ -144,16 +146,20 @@ static void broken(struct weir_sock *s, int res)
 	s->tx_error = res;
 }
 
+static void count_sent(struct weir_sock *s, size_t bytes, size_t asked)
+{
+	s->stats.tx_bytes += bytes;
+	s->engine->c.stats.tx_bytes += bytes;
+	if (bytes < asked)
+		s->stats.tx_partial++;
+}
+
 static void stream_result(struct weir_sock *s, struct weir_txop *op)
 {
-	struct weir_engine *e = s->engine;
 	int res = op->res;
 
 	if (res > 0) {
-		s->stats.tx_bytes += (size_t)res;
-		e->c.stats.tx_bytes += (size_t)res;
-		if ((size_t)res < op->bytes)
-			s->stats.tx_partial++;
+		count_sent(s, (size_t)res, op->bytes);
 		/* Bytes behind a gap would be out of order: never seen, and never to be hidden. */
 		if (s->left_head)
 			broken(s, -EIO);
@@ -239,7 +245,54 @@ void weir_txq_complete(struct weir_txop *op, int res)
 		weir_txq_dirty(s);
 }
 
-static void flush(struct weir_sock *s)
+/*
+ * The common case of a server that answers: one short queue, nothing in flight.  A request would
+ * cost more than it carries.
+ */
+static void send_now(struct weir_sock *s, bool alone)
+{
+	struct iovec iov[NOW_PIECES];
+	struct msghdr msg = { .msg_iov = iov };
+	size_t bytes = 0, sent;
+	struct weir_tx *t;
+	int r;
+
+	for (t = s->tx_head; t; t = t->next) {
+		if (msg.msg_iovlen == NOW_PIECES)
+			return;
+		iov[msg.msg_iovlen].iov_base = (void *)(uintptr_t)t->data;
+		iov[msg.msg_iovlen++].iov_len = t->len;
+		bytes += t->len;
+		msg.msg_flags = t->more ? MSG_MORE : 0;
+	}
+	r = bytes && bytes <= NOW_BYTES ? s->plane->send_now(s, &msg, bytes, alone) : -EAGAIN;
+	/* Memory that lacks, and interruption: the usual way knows what to do. */
+	if (r == -EAGAIN || transient(r))
+		return;
+	s->stats.tx_requests++;
+	if (r < 0) {
+		broken(s, r);
+		return;
+	}
+	sent = (size_t)r;
+	count_sent(s, sent, bytes);
+	while ((t = s->tx_head) && t->len <= sent) {
+		sent -= t->len;
+		s->tx_head = t->next;
+		report(s, t, 0);
+		weir_tx_release(s->engine, t);
+	}
+	if (!t) {
+		s->tx_tail = &s->tx_head;
+		room_again(s);
+		return;
+	}
+	t->data += sent;
+	t->len -= sent;
+	s->tx_bytes_queued -= sent;
+}
+
+static void flush(struct weir_sock *s, bool alone)
 {
 	unsigned max = s->kind == WEIR_DGRAM ? DGRAM_OPS_MAX - s->ops_count : WEIR_CHAIN_MAX;
 	struct weir_txop *first = NULL, **tail = &first, *op;
@@ -251,6 +304,10 @@ static void flush(struct weir_sock *s)
 		return;
 	if (s->kind == WEIR_STREAM && s->ops_count)
 		return;
+	if (s->kind == WEIR_STREAM && s->plane->send_now && s->tx_head)
+		send_now(s, alone);
+	if (s->tx_broken)
+		weir_txq_cancel_all(s, s->tx_error);
 	if (s->engine->c.without & WEIR_WITHOUT_LINK)
 		max = s->ops_count ? 0 : 1;
 	while (s->tx_head && n < max && (op = weir_txop_build(s))) {
@@ -271,13 +328,14 @@ static void flush(struct weir_sock *s)
 void weir_txq_flush_all(struct weir_engine *e)
 {
 	struct weir_sock *s = e->dirty_head;
+	bool alone = s && !s->dirty_next;
 
 	e->dirty_head = NULL;
 	while (s) {
 		struct weir_sock *next = s->dirty_next;
 
 		s->tx_dirty = false;
-		flush(s);
+		flush(s, alone);
 		weir_sock_progress(s);
 		s = next;
 	}

@@ -215,17 +215,15 @@ int weir_direct_accept(struct weir_sock *s)
 	return 0;
 }
 
-int weir_direct_send(struct weir_txop *op)
+int weir_direct_send(struct weir_sock *s, const struct msghdr *msg)
 {
+	int flags = msg->msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t n;
 
-	const struct msghdr *m = &op->msg;
-	int flags = m->msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-
-	weir_core_of(op->sock->engine)->stats.syscalls++;
-	if (m->msg_iovlen == 1 && !m->msg_name && !m->msg_control)
-		n = send(op->sock->fd, op->iov[0].iov_base, op->iov[0].iov_len, flags);
+	weir_core_of(s->engine)->stats.syscalls++;
+	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control)
+		n = send(s->fd, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len, flags);
 	else
-		n = sendmsg(op->sock->fd, m, flags);
+		n = sendmsg(s->fd, msg, flags);
 	return n < 0 ? -errno : (int)n;
 }

@@ -48,8 +48,8 @@ int weir_direct_recvmsgs(struct weir_sock *s, bool *ret_more);
 /** weir_direct_accept() - accept some connections; as weir_direct_recv(). */
 int weir_direct_accept(struct weir_sock *s);
 
-/** weir_direct_send() - one send request by sendmsg(2), never blocking: bytes or -errno. */
-int weir_direct_send(struct weir_txop *op);
+/** weir_direct_send() - send(2) or sendmsg(2), never blocking: bytes or -errno. */
+int weir_direct_send(struct weir_sock *s, const struct msghdr *msg);
 
 /** weir_dgram_control() - GRO segment size out of received control data; 0 for none. */
 uint32_t weir_dgram_control(struct msghdr *msg);

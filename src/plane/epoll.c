@@ -288,7 +288,7 @@ static void send_ops(struct weir_sock *s)
 	while ((op = next_op(s))) {
 		size_t asked = op->bytes;
 
-		r = weir_direct_send(op);
+		r = weir_direct_send(s, &op->msg);
 		if (r == -EAGAIN || (r >= 0 && (size_t)r < asked && s->kind == WEIR_STREAM))
 			interest(s, EPOLLOUT, 0);
 		op_report(op, r);
@@ -299,6 +299,12 @@ static void send_ops(struct weir_sock *s)
 			return;
 		}
 	}
+}
+
+static int send_now(struct weir_sock *s, const struct msghdr *msg, size_t bytes, bool alone)
+{
+	(void)bytes, (void)alone;
+	return weir_direct_send(s, msg);
 }
 
 static void run_pending(struct weir_engine *e)
@@ -433,7 +439,7 @@ static int round_trip(struct weir_engine *e, int64_t timeout_ns)
 	/* What had no room the last time comes first: sends that end at once might not stop. */
 	serve_ready(e);
 	run_pending(e);
-	if (weir_core_reports(e) != before || p->pending)
+	if ((weir_core_reports(e) != before && weir_core_busy(e)) || p->pending)
 		timeout_ns = 0;
 	if (p->ready_at == p->ready_count) {
 		ts.tv_sec = timeout_ns / 1000000000;
@@ -553,5 +559,6 @@ const struct weir_plane_ops weir_plane_epoll = {
 	.recv_start = recv_start,
 	.recv_stop = recv_stop,
 	.send = plane_send,
+	.send_now = send_now,
 	.shutdown = plane_shutdown,
 };

@@ -345,8 +345,6 @@ static void run_pending(struct weir_engine *e)
 			s->plane_bits &= ~UR_STOPPED;
 			weir_core_of(e)->up->recv_end(s, -ECANCELED);
 		}
-		if (s->plane_bits & UR_SENT)
-			uring_hot_sent(s);
 		if (s->plane_bits & UR_UNSENT)
 			uring_tx_unsent(s);
 		if (s->plane_bits & UR_SWEEP)
@@ -551,5 +549,6 @@ const struct weir_plane_ops weir_plane_uring = {
 	.recv_start = uring_rx_start,
 	.recv_stop = uring_rx_stop,
 	.send = uring_tx_send,
+	.send_now = uring_hot_send,
 	.shutdown = plane_shutdown,
 };

@@ -26,7 +26,6 @@ enum {
 /* plane_word of a send request: 0 while in flight. */
 #define OP_REPORTED 1 /* its result was reported */
 #define OP_UNSENT 2   /* it found no submission entry */
-#define OP_DIRECT 3   /* it was sent directly; the result is in op->res */
 
 /* plane_bits */
 #define UR_DETACH (1u << 0)  /* report detached when plane_refs is 0 */
@@ -35,8 +34,7 @@ enum {
 #define UR_POLLOUT (1u << 3) /* a poll for room is in flight */
 #define UR_POLLIN (1u << 4)  /* the receive in flight is a poll */
 #define UR_UNSENT (1u << 5)  /* has requests that found no submission entry */
-#define UR_SENT (1u << 6)    /* has a request that was sent directly */
-#define UR_SWEEP (1u << 8)   /* a cancel of a closing socket came back: is anything left? */
+#define UR_SWEEP (1u << 6)   /* a cancel of a closing socket came back: is anything left? */
 #define UR_HOT (1u << 7)     /* to be read directly once its request has ended */
 
 #define GROUP_STREAM 0
@@ -120,9 +118,7 @@ bool uring_hot_take(struct weir_sock *s);
 bool uring_hot_drop(struct weir_sock *s);
 void uring_hot_read(struct weir_engine *e);
 void uring_hot_sleep(struct weir_engine *e);
-bool uring_hot_wants(const struct weir_sock *s, const struct weir_txop *op);
-bool uring_hot_send(struct weir_sock *s, struct weir_txop *op);
-void uring_hot_sent(struct weir_sock *s);
+int uring_hot_send(struct weir_sock *s, const struct msghdr *msg, size_t bytes, bool alone);
 
 /* uring_tx.c */
 void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n);

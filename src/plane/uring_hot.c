@@ -102,41 +102,17 @@ void uring_hot_sleep(struct weir_engine *e)
 }
 
 /*
- * A single small write is sent directly: the request, its completion and its submission cost more
- * than the system call.  Where more is to be submitted the call is shared, and the ring wins.
+ * A small write is sent directly: the request, its completion and its submission cost more than
+ * the system call.  Where more is to be submitted the call is shared, and the ring wins.
  */
-bool uring_hot_wants(const struct weir_sock *s, const struct weir_txop *op)
+int uring_hot_send(struct weir_sock *s, const struct msghdr *msg, size_t bytes, bool alone)
 {
 	struct uring_plane *p = uring_of(s->engine);
 
-	if (p->hot == s)
-		return true;
-	return op->bytes <= DIRECT_BYTES && s->kind == WEIR_STREAM && s->ops_count == 1 &&
-	       !weir_ring_queued(&p->ring) && !p->pending && !s->dirty_next &&
-	       !(p->without & WEIR_WITHOUT_DIRECT);
-}
-
-bool uring_hot_send(struct weir_sock *s, struct weir_txop *op)
-{
-	int r = weir_direct_send(op);
-
-	if (r == -EAGAIN)
-		return false;
-	op->plane_word = OP_DIRECT;
-	op->res = r;
-	uring_pend(s, UR_SENT);
-	return true;
-}
-
-void uring_hot_sent(struct weir_sock *s)
-{
-	struct weir_txop *op;
-
-	s->plane_bits &= ~UR_SENT;
-	for (op = s->ops_head; op; op = op->next) {
-		if (op->plane_word == OP_DIRECT) {
-			uring_tx_cqe(op, op->res);
-			return;
-		}
-	}
+	if (p->without & WEIR_WITHOUT_DIRECT)
+		return -EAGAIN;
+	if (p->hot != s &&
+	    (!alone || bytes > DIRECT_BYTES || weir_ring_queued(&p->ring) || p->pending))
+		return -EAGAIN;
+	return weir_direct_send(s, msg);
 }

@@ -58,8 +58,6 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 	bool stream = s->kind == WEIR_STREAM;
 	struct io_uring_sqe *sqe;
 
-	if (n == 1 && uring_hot_wants(s, ops) && uring_hot_send(s, ops))
-		return;
 	/* A chain must not be cut by a submission in its middle. */
 	if (weir_ring_space(&p->ring) < n) {
 		(void)weir_ring_enter(&p->ring, 0, 0, 0);

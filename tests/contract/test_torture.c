@@ -204,7 +204,7 @@ static void run(uint32_t area_bytes, uint32_t buffer_bytes, uint32_t spin_us)
 	assert_int_equal(weir_listen(w.e, "127.0.0.1:0", &listener_ops, &w.acceptor, NULL,
 				     &w.acceptor.s, NULL),
 			 0);
-	while (t_now_us() < end_us) {
+	while (t_now_us() < end_us || w.actions <= 100) {
 		struct pair *p = &w.pairs[t_rand_below(PAIRS)];
 
 		if (!p->open || (finished(p) && t_rand_below(2)))
@@ -223,7 +223,7 @@ static void run(uint32_t area_bytes, uint32_t buffer_bytes, uint32_t spin_us)
 	weir_sock_close(w.acceptor.s);
 	t_until(w.e, w.acceptor.closed);
 	release_some(0);
-	assert_true(w.connects > 0 && w.actions > 100);
+	assert_true(w.connects > 0);
 	t_close(w.e);
 }
 

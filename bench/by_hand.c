@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_uring.c - bulk receive with io_uring written by hand: the figure weir has to come near.
+ * by_hand.c - io_uring written by hand: the figures weir has to come near.
  *
  * Theory:
- *	One multishot receive into a provided-buffer ring of 2 x 256 KiB which are consumed
+ *	Bulk: one multishot receive into a provided-buffer ring of 2 x 256 KiB which are consumed
  *	incrementally: each completion takes the next piece of the buffer, and only the last
  *	piece of a buffer (no F_BUF_MORE) gives it back to be refilled.  512 KiB stay in L2.
  *	SO_RCVLOWAT of 256 KiB, fixed: fewer wake-ups; a stream that ends in less would wait for
  *	its end, which is why this is a bound and not a program.
+ *	Ping-pong: the same ring without the mark; the answer is a plain send(2), then one
+ *	io_uring_enter() that waits (spinning: that does not).  One connection and nothing else:
+ *	no timers, no messages from threads, no second socket.
  * Sources: io_uring/kbuf.c and io_uring/net.c of Linux 6.12 and later (IOU_PBUF_RING_INC,
  *	IORING_CQE_F_BUF_MORE); layouts newer than liburing 2.3 are defined below.
  */
@@ -111,4 +114,84 @@ int bench_tcp_rx_uring(struct bench_side *side)
 		if (again)
 			arm(&h);
 	}
+}
+
+/* Receives one message of @bytes; 0 or -errno. */
+static int receive_message(struct hand *h, size_t bytes, bool spin)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n;
+	size_t have = 0;
+	int res;
+
+	while (have < bytes) {
+		res = spin ? io_uring_get_events(&h->ring) : io_uring_submit_and_wait(&h->ring, 1);
+		if (res < 0)
+			return res;
+		n = 0;
+		io_uring_for_each_cqe(&h->ring, head, cqe)
+		{
+			n++;
+			if (cqe->res <= 0)
+				return cqe->res ? cqe->res : -EPIPE;
+			have += (size_t)cqe->res;
+			if ((cqe->flags & IORING_CQE_F_BUFFER) && !(cqe->flags & CQE_F_BUF_MORE))
+				put_buffer(h, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+			if (!(cqe->flags & IORING_CQE_F_MORE)) {
+				arm(h);
+				io_uring_submit(&h->ring);
+			}
+		}
+		io_uring_cq_advance(&h->ring, n);
+	}
+	return 0;
+}
+
+int bench_pp_server_by_hand(struct bench_side *side)
+{
+	struct hand h = { .fd = bench_tcp_accept(side) };
+	char answer[BENCH_PP_BYTES] = { 0 };
+	int res;
+
+	if (h.fd < 0)
+		return h.fd;
+	bench_set_nodelay(h.fd);
+	res = open_ring(&h);
+	if (res)
+		return bench_fail(side, res, "io_uring with incremental buffers");
+	arm(&h);
+	io_uring_submit(&h.ring);
+	while (!(res = receive_message(&h, sizeof(answer), side->group->spin))) {
+		if (send(h.fd, answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
+			return bench_fail(side, -errno, "send");
+		bench_rx_add(side, 1, sizeof(answer));
+	}
+	return bench_fail(side, res, "receive");
+}
+
+int bench_pp_client_by_hand(struct bench_side *side)
+{
+	struct hand h = { .fd = bench_tcp_connect(side) };
+	char question[BENCH_PP_BYTES] = { 0 };
+	int res;
+
+	if (h.fd < 0)
+		return h.fd;
+	bench_set_nodelay(h.fd);
+	res = open_ring(&h);
+	if (res)
+		return bench_fail(side, res, "io_uring with incremental buffers");
+	arm(&h);
+	io_uring_submit(&h.ring);
+	atomic_store(&side->sh->tx_ready, 1);
+	while (!res) {
+		uint64_t start = bench_now_ns();
+
+		if (send(h.fd, question, sizeof(question), 0) != (ssize_t)sizeof(question))
+			return bench_fail(side, -errno, "send");
+		res = receive_message(&h, sizeof(question), side->group->spin);
+		bench_pp_sample(side, start);
+		bench_tx_add(side, 1, sizeof(question));
+	}
+	return bench_fail(side, res, "receive");
 }
