@@ -66,18 +66,9 @@ int weir_engine_fd(struct weir_engine *e)
 void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns)
 {
 	struct itimerspec its = { 0 };
-	uint64_t count;
 
-	if (e->foreign_fd < 0)
-		return;
-	if (e->timer_fd_ns <= e->c.now_ns) {
-		/* It fired: unread it would keep the descriptor readable. */
-		if (read(e->timer_fd, &count, sizeof(count)) < 0)
-			count = 0;
-		e->timer_fd_ns = UINT64_MAX;
-		e->c.stats.syscalls++;
-	}
-	if (next_ns == e->timer_fd_ns)
+	/* One that is due is set anew, to never if need be: it may fire only after we looked. */
+	if (e->foreign_fd < 0 || (next_ns == e->timer_fd_ns && e->timer_fd_ns > e->c.now_ns))
 		return;
 	if (next_ns != UINT64_MAX) {
 		its.it_value.tv_sec = (time_t)(next_ns / 1000000000ull);

@@ -112,9 +112,11 @@ static int files_open(struct uring_plane *p)
 		n = (uint32_t)lim.rlim_cur;
 	if (!n || io_uring_register_files_sparse(&p->ring.u, n))
 		return -ENOTSUP;
-	p->slots = calloc(n, sizeof(*p->slots));
-	if (!p->slots)
+	p->slots = n >= 2 && uring_probe_files(p) ? calloc(n, sizeof(*p->slots)) : NULL;
+	if (!p->slots) {
+		(void)io_uring_unregister_files(&p->ring.u);
 		return -ENOTSUP;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		p->slots[i] = (uint16_t)(n - 1 - i);
 	p->slot_count = n;

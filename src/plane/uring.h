@@ -128,5 +128,6 @@ void uring_tx_unsent(struct weir_sock *s);
 
 /* uring_probe.c */
 int uring_probe(struct weir_engine *e, struct weir_error *reterr);
+bool uring_probe_files(struct uring_plane *p);
 
 #endif

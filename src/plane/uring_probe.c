@@ -6,15 +6,21 @@
  *	incremental buffer rings by registering one, and the heart of the plane, a multishot
  *	receive into a provided buffer, by doing it: one byte through a socket pair.  What is
  *	missing is left out (plane->without); what cannot be left out refuses the plane.
+ *	Registered files are used only where the kernel lets go of one as soon as it is taken out
+ *	of the table.  Older ones keep it until every request that was in flight on any registered
+ *	file has ended: a closed socket's peer would not see the end while another receives.
  * Invariants: 1. the trial leaves nothing behind: group and sockets are gone.
  * Ownership: all local.
  * Threads: the engine's.
  * Errors: -ENOSYS names the opcode that is missing.
- * Sources: io_uring_register(2) IORING_REGISTER_PROBE, IORING_REGISTER_PBUF_RING.
+ * Sources: io_uring_register(2) IORING_REGISTER_PROBE, IORING_REGISTER_PBUF_RING;
+ *	io_uring/rsrc.c, one node for all files of the table before Linux 6.13 (seen on 6.1).
  * Tests: tests/contract/ with each WEIR_WITHOUT
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -135,6 +141,61 @@ static void probe_receive(struct uring_plane *p)
 	if (p->without & WEIR_WITHOUT_BUFFER_RING)
 		p->without |= WEIR_WITHOUT_MULTISHOT_RECV | WEIR_WITHOUT_INCREMENTAL |
 			      WEIR_WITHOUT_BUNDLE;
+}
+
+/* A request that stays in flight on a registered file, @fixed; -errno if it cannot be begun. */
+static int begin_poll(struct uring_plane *p, int fixed)
+{
+	struct io_uring_sqe *sqe = weir_ring_sqe(&p->ring);
+
+	if (!sqe)
+		return -EBUSY;
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = fixed;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->poll32_events = POLLIN;
+	sqe->user_data = ud(NULL, UD_MISC);
+	return weir_ring_enter(&p->ring, 0, 0, 0);
+}
+
+/* Takes @end, in slot 0, out of the table and closes it while slot 1 is in use: gone at once? */
+static bool let_go(struct uring_plane *p, int *end, int peer)
+{
+	struct pollfd gone = { .fd = peer, .events = POLLIN };
+	int none = -1;
+
+	if (io_uring_register_files_update(&p->ring.u, 0, &none, 1) != 1)
+		return false;
+	close(*end);
+	*end = -1;
+	return poll(&gone, 1, 0) == 1;
+}
+
+bool uring_probe_files(struct uring_plane *p)
+{
+	int pair[2] = { -1, -1 }, none[2] = { -1, -1 }, held = eventfd(0, EFD_CLOEXEC), slots[2];
+	struct io_uring_cqe cqe;
+	uint64_t one = 1;
+	bool good = false;
+
+	if (held < 0)
+		return false;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		close(held);
+		return false;
+	}
+	slots[0] = pair[0];
+	slots[1] = held;
+	if (io_uring_register_files_update(&p->ring.u, 0, slots, 2) == 2 && !begin_poll(p, 1)) {
+		good = let_go(p, &pair[0], pair[1]);
+		good &= write(held, &one, sizeof(one)) == sizeof(one) && !await_one(p, &cqe);
+	}
+	(void)io_uring_register_files_update(&p->ring.u, 0, none, 2);
+	if (pair[0] >= 0)
+		close(pair[0]);
+	close(pair[1]);
+	close(held);
+	return good;
 }
 
 static int probe_napi(struct weir_engine *e)
