@@ -122,6 +122,14 @@ static void start(void)
 		getenv("WEIR_WITHOUT") ? getenv("WEIR_WITHOUT") : "");
 }
 
+int t_patience(void)
+{
+	const char *text = getenv("WEIR_TEST_PATIENCE");
+	int factor = text ? atoi(text) : 1;
+
+	return factor < 1 ? 1 : factor > 20 ? 20 : factor;
+}
+
 int t_setup(void **state)
 {
 	uint64_t name = 0;
@@ -134,7 +142,7 @@ int t_setup(void **state)
 	t.note[0] = 0;
 	t_api = T_API_MIXED;
 	t.fds = count_fds();
-	alarm(T_DEADLINE_MS / 1000 * T_SLOW + 5);
+	alarm((unsigned)T_DEADLINE_MS / 1000 * T_SLOW + 5);
 	return 0;
 }
 

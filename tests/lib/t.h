@@ -32,7 +32,8 @@
 /* One entry of a cmocka table: with the watchdog and the descriptor check around it. */
 #define T_CASE(fn) cmocka_unit_test_prestate_setup_teardown(fn, t_setup, t_teardown, (void *)#fn)
 
-#define T_DEADLINE_MS 15000
+/* How long anything may take before it counts as never; an emulated machine is given more. */
+#define T_DEADLINE_MS (15000 * t_patience())
 #define T_PATTERN_RUN (1u << 20)
 #define T_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -47,6 +48,8 @@
 #define T_SLOW 1
 #endif
 
+/* WEIR_TEST_PATIENCE, a factor from 1 to 20; 1 without it. */
+int t_patience(void);
 int t_setup(void **state);
 int t_teardown(void **state);
 
@@ -109,17 +112,17 @@ void t_step_idle(struct weir_engine *e);
 	} while (0)
 
 /* For conditions that other things than events bring about. */
-#define t_until_polled(e, cond, action)                                          \
-	do {                                                                     \
-		uint64_t t_end_ = t_now_us() + T_DEADLINE_MS * 1000ull * T_SLOW; \
-		while (!(cond)) {                                                \
-			action;                                                  \
-			if (cond)                                                \
-				break;                                           \
-			t_step(e, 1000);                                         \
-			if (t_now_us() > t_end_)                                 \
-				fail_msg("never: %s", #cond);                    \
-		}                                                                \
+#define t_until_polled(e, cond, action)                                                 \
+	do {                                                                            \
+		uint64_t t_end_ = t_now_us() + (uint64_t)T_DEADLINE_MS * 1000 * T_SLOW; \
+		while (!(cond)) {                                                       \
+			action;                                                         \
+			if (cond)                                                       \
+				break;                                                  \
+			t_step(e, 1000);                                                \
+			if (t_now_us() > t_end_)                                        \
+				fail_msg("never: %s", #cond);                           \
+		}                                                                       \
 	} while (0)
 
 /* "unix:@..." that no other process and no earlier case of this one has: rings go late. */

@@ -187,7 +187,7 @@ void t_step_some(struct weir_engine *e, const char *what)
 	int n;
 
 	t_note("waiting for %s", what);
-	n = t_step(e, t_rand_below(2) ? -1 : T_DEADLINE_MS * 1000ll * T_SLOW);
+	n = t_step(e, t_rand_below(2) ? -1 : (int64_t)T_DEADLINE_MS * 1000 * T_SLOW);
 	if (n <= 0)
 		fail_msg("no event (%d) while waiting for: %s", n, what);
 }

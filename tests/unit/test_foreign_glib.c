@@ -94,7 +94,7 @@ static void run(enum weir_plane plane, bool own_source)
 	}
 	ids[0] = own_source ? add_source(a, fd, NULL) : g_unix_fd_add(fd, G_IO_IN, on_fd, a);
 	ids[1] = g_timeout_add(1, on_tick, a);
-	ids[2] = g_timeout_add(T_DEADLINE_MS * T_SLOW, on_deadline, a);
+	ids[2] = g_timeout_add((unsigned)(T_DEADLINE_MS * T_SLOW), on_deadline, a);
 	g_main_loop_run(a->loop);
 	for (unsigned i = 0; i < T_COUNT(ids); i++)
 		g_source_remove(ids[i]);

@@ -66,7 +66,9 @@ static void run(enum weir_plane plane)
 	a->poll.data = a->tick.data = a->deadline.data = a;
 	assert_int_equal(uv_poll_start(&a->poll, UV_READABLE, on_poll), 0);
 	assert_int_equal(uv_timer_start(&a->tick, on_tick, 0, 1), 0);
-	assert_int_equal(uv_timer_start(&a->deadline, on_deadline, T_DEADLINE_MS * T_SLOW, 0), 0);
+	assert_int_equal(
+		uv_timer_start(&a->deadline, on_deadline, (unsigned)(T_DEADLINE_MS * T_SLOW), 0),
+		0);
 	/* Returns when no handle is open any more. */
 	assert_int_equal(uv_run(&a->loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(uv_loop_close(&a->loop), 0);

@@ -313,7 +313,8 @@ static int open_end(struct end *end, const struct load *load, enum weir_plane pl
 static bool handle(struct end *end, uint64_t until)
 {
 	while (end->packets < until && !end->failed) {
-		uint64_t before = end->packets, end_us = t_now_us() + T_DEADLINE_MS * 1000ull;
+		uint64_t before = end->packets,
+			 end_us = t_now_us() + (uint64_t)T_DEADLINE_MS * 1000;
 
 		while (end->packets == before) {
 			if (weir_engine_dispatch(end->e, 1000000) < 0 || t_now_us() > end_us)
