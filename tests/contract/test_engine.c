@@ -525,6 +525,20 @@ static void drain(struct weir_engine *e)
 		;
 }
 
+/*
+ * Nothing to do: the descriptor says so.  A kernel may signal once more for what was taken already
+ * (Linux 6.1 does); a loop around it then finds nothing, but must not spin.
+ */
+static bool quiet(struct weir_engine *e, int fd)
+{
+	for (int i = 0; i < 4; i++) {
+		drain(e);
+		if (!readable(fd, 0))
+			return true;
+	}
+	return false;
+}
+
 static void foreign_loop(void **state)
 {
 	struct t_link *l = t_link_new(NULL, 300000, 300000);
@@ -544,8 +558,7 @@ static void foreign_loop(void **state)
 			fail_msg("the engine's descriptor never became readable");
 		drain(l->e);
 	}
-	drain(l->e);
-	assert_false(readable(fd, 0));
+	assert_true(quiet(l->e, fd));
 	note_next = 0;
 	weir_engine_post(l->e, &n.msg);
 	assert_true(readable(fd, T_DEADLINE_MS));
