@@ -110,6 +110,10 @@ WEIR_API void weir_area_describe(const struct weir_area *area, struct weir_area_
 #define WEIR_SLICE_HELD (1u << 0)      /* the application keeps it; set by weir_slice_hold() */
 #define WEIR_SLICE_TRUNCATED (1u << 1) /* datagram was longer than the buffer; the rest is lost */
 #define WEIR_SLICE_SENT (1u << 2)      /* in flight as the memory of a send */
+#define WEIR_SLICE_MORE (1u << 3)      /* SCTP: the message goes on in another slice */
+#define WEIR_SLICE_NOTIFICATION \
+	(1u << 4)		  /* SCTP: an event the fd's owner subscribed to, no message */
+#define WEIR_SLICE_SCTP (1u << 5) /* SCTP message: weir_slice_sctp() tells the rest */
 
 /**
  * struct weir_slice - one received piece, borrowed from an area.
@@ -118,7 +122,7 @@ WEIR_API void weir_area_describe(const struct weir_area *area, struct weir_area_
  * @flags: WEIR_SLICE_*.
  * @area: the area it lies in.
  * @offset: of the first byte from the start of the area, in bytes.
- * @peer: sender of a datagram, valid as long as the slice; NULL for streams.
+ * @peer: sender of a datagram or SCTP message, valid as long as the slice; NULL for streams.
  * @segment_bytes: 0 where the slice is one datagram (or a piece of a stream); else the slice is
  *	a train of datagrams of this many bytes each, the last one possibly shorter, all from @peer
  *	(UDP GRO).  weir_slice_datagram() takes one out.

@@ -90,6 +90,10 @@ struct weir_buf {
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} peer;
+	uint32_t sctp_ppid;
+	int32_t sctp_assoc_id;
+	uint16_t sctp_stream;
+	uint16_t sctp_flags;
 };
 
 /**
@@ -324,7 +328,8 @@ WEIR_API WEIR_MUST_CHECK int weir_buf_append(struct weir_buf *buf, const void *d
  * enum weir_io_mode - which of the three families of callbacks is in use.
  * @WEIR_IO_READ_WRITE: streams: @read, @written, @segment; weir_io_write().
  * @WEIR_IO_RECVFROM_SENDTO: datagrams: @received_from, @sent_to; weir_io_sendto().
- * @WEIR_IO_RECVMSG_SENDMSG: datagrams or streams: @received_msg, @sent_msg; weir_io_sendmsg().
+ * @WEIR_IO_RECVMSG_SENDMSG: datagrams, SCTP or streams: @received_msg, @sent_msg;
+ *	weir_io_sendmsg().
  */
 enum weir_io_mode {
 	WEIR_IO_READ_WRITE = 0,
@@ -365,7 +370,9 @@ WEIR_API const char *weir_io_mode_name(enum weir_io_mode mode);
  *	with @buf and @peer NULL, e.g. for an ICMP error.  @buf is the callback's.
  * @sent_to: as @written; @peer is where it was sent to, NULL for the connected peer.
  * @received_msg: as @received_from, or as @read without @segment; of @msg are valid, during the
- *	call, msg_name, msg_namelen and msg_flags (MSG_TRUNC, or 0); msg_control is NULL.
+ *	call, msg_name, msg_namelen and msg_flags (MSG_TRUNC, or 0); msg_control is NULL.  Over
+ *	SCTP msg_flags has MSG_EOR at the end of a message and MSG_NOTIFICATION, and msg_control
+ *	of a message SCTP_RCVINFO and SCTP_SNDRCV; it ends as a stream does.
  * @sent_msg: as @written.
  */
 struct weir_io_ops {
@@ -585,11 +592,11 @@ WEIR_API WEIR_MUST_CHECK int weir_io_sendto(struct weir_io *io, struct weir_buf 
  * @io: the weir_io, in recvmsg/sendmsg mode.
  * @buf: the message.  On success it is the library's.
  * @flags: as weir_io_sendto().
- * @msg: msg_name and msg_namelen are used; msg_iovlen must be 0 and msg_controllen too; may be
- *	NULL.
+ * @msg: msg_name and msg_namelen are used, and over SCTP msg_control: SCTP_SNDINFO or SCTP_SNDRCV
+ *	without context and lifetime; msg_iovlen must be 0; may be NULL.
  *
- * Return: as weir_io_sendto(); -EINVAL for pieces in @msg; -EOPNOTSUPP for control data;
- * -EISCONN for an address on a stream.
+ * Return: as weir_io_sendto(); -EINVAL for pieces in @msg, or control data that makes no sense;
+ * -EOPNOTSUPP for other control data; -EISCONN for an address on a stream.
  */
 WEIR_API WEIR_MUST_CHECK int weir_io_sendmsg(struct weir_io *io, struct weir_buf *buf, int flags,
 					     const struct msghdr *msg);

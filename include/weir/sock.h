@@ -47,7 +47,7 @@ struct weir_sock_ops {
 #define WEIR_SOCK_PAUSED \
 	(1u << 0)		      /* receive nothing before weir_sock_resume(); on a listener:
 					the sockets it accepts */
-#define WEIR_SOCK_NODELAY (1u << 1)   /* TCP_NODELAY, also on accepted sockets */
+#define WEIR_SOCK_NODELAY (1u << 1)   /* TCP_NODELAY or SCTP_NODELAY, also on accepted sockets */
 #define WEIR_SOCK_REUSEPORT (1u << 2) /* SO_REUSEPORT */
 #define WEIR_SOCK_V6ONLY (1u << 3)    /* IPV6_V6ONLY; otherwise [::] takes IPv4 too */
 #define WEIR_SOCK_NO_GRO (1u << 4)    /* UDP: every datagram a slice of its own */
@@ -68,6 +68,9 @@ struct weir_sock_ops {
  * @tx_queue_max: writes that may wait or be in flight before -ENOBUFS; each piece of a
  *	weir_sock_sendv() and each train of up to 64 datagrams is one; 0 for 1,024.
  * @reserved: 0.
+ * @protocol: weir_listen(), weir_connect(): 0 for TCP (or UNIX, by the address), IPPROTO_SCTP for
+ *	one-to-one SCTP (sctp.h).
+ * @reserved2: 0.
  */
 struct weir_sock_opts {
 	size_t size;
@@ -81,6 +84,8 @@ struct weir_sock_opts {
 	uint32_t sndbuf_bytes;
 	uint32_t tx_queue_max;
 	uint64_t reserved;
+	uint32_t protocol;
+	uint32_t reserved2;
 };
 
 /**
@@ -93,9 +98,10 @@ struct weir_sock_opts {
  * @retsock: receives the listener; may be NULL: the engine closes it at the end.
  * @reterr: error record or NULL.
  *
- * Return: 0; -EINVAL (address, options); -EADDRINUSE; -EACCES; others of socket(2), bind(2),
- * listen(2).  A UNIX path that is a socket nobody listens on is replaced; the path is removed
- * when the listener is closed, unless it has become somebody else's.
+ * Return: 0; -EINVAL (address, options); -EADDRINUSE; -EACCES; -EPROTONOSUPPORT where the kernel
+ * has no SCTP; others of socket(2), bind(2), listen(2).  A UNIX path that is a socket nobody
+ * listens on is replaced; the path is removed when the listener is closed, unless it has become
+ * somebody else's.
  */
 WEIR_API WEIR_MUST_CHECK int weir_listen(struct weir_engine *e, const char *address,
 					 const struct weir_sock_ops *ops, void *user,
@@ -114,7 +120,8 @@ WEIR_API WEIR_MUST_CHECK int weir_listen(struct weir_engine *e, const char *addr
  *
  * WEIR_EVENT_CONNECTED says how it ended.  Sends made before are queued.
  *
- * Return: 0; -EINVAL; others of socket(2) and bind(2).
+ * Return: 0; -EINVAL; -EPROTONOSUPPORT where the kernel has no SCTP; others of socket(2) and
+ * bind(2).
  */
 WEIR_API WEIR_MUST_CHECK int weir_connect(struct weir_engine *e, const char *address,
 					  const struct weir_sock_ops *ops, void *user,
@@ -141,11 +148,12 @@ WEIR_API WEIR_MUST_CHECK int weir_udp_open(struct weir_engine *e, const char *lo
 /**
  * weir_adopt() - use a descriptor that was made elsewhere.
  * @e: the engine.
- * @fd: a TCP or UNIX stream socket, connected or listening, or a UDP socket.  The engine owns it
- *	from a successful return on and closes it; its O_NONBLOCK flag may change.
+ * @fd: a TCP, UNIX or one-to-one SCTP socket, connected or listening, or a UDP or one-to-many
+ *	SCTP socket.  The engine owns it from a successful return on and closes it; its O_NONBLOCK
+ *	flag may change, and on SCTP so do SCTP_RECVRCVINFO (on) and SCTP_RECVNXTINFO (off).
  * @ops: callbacks; NULL with the batch interface.
  * @user: user pointer.
- * @opts: options; addresses and buffer sizes in it are ignored; NULL for the defaults.
+ * @opts: options; addresses, buffer sizes and protocol in it are ignored; NULL for the defaults.
  * @retsock: receives the socket; may be NULL.
  * @reterr: error record or NULL.
  *
@@ -169,7 +177,8 @@ WEIR_API WEIR_MUST_CHECK int weir_adopt(struct weir_engine *e, int fd,
  * @tag: comes back in WEIR_EVENT_SENT; 0 for no event.
  *
  * The data is given to the kernel when the present batch or callback is done, together with what
- * else is queued.  Streams keep the order; a partial write is continued.
+ * else is queued.  Streams keep the order; a partial write is continued.  On SCTP each call is one
+ * message (weir_sock_send_sctp() says on which stream).
  *
  * Return: 0; -ENOBUFS where the transmit queue is full (WEIR_EVENT_WRITABLE follows); -EPIPE
  * after a failure, weir_sock_shutdown() or close; -EINVAL; -EMSGSIZE; -ENOMEM.
@@ -180,7 +189,8 @@ WEIR_API WEIR_MUST_CHECK int weir_sock_send(struct weir_sock *s, const void *dat
 /**
  * weir_sock_sendv() - as weir_sock_send(), from several pieces.
  * @s: the socket.
- * @iov: pieces; the array itself may be reused on return.  One datagram on datagram sockets.
+ * @iov: pieces; the array itself may be reused on return.  One datagram on datagram sockets, one
+ *	message on SCTP.
  * @iov_count: 1 to 16.
  * @flags: WEIR_SEND_*.
  * @tag: as weir_sock_send(); one event for all pieces.
@@ -196,7 +206,7 @@ WEIR_API WEIR_MUST_CHECK int weir_sock_sendv(struct weir_sock *s, const struct i
  * @data: first byte of the first datagram.
  * @len: bytes in all.
  * @segment_bytes: 0: one datagram of @len bytes; else a train of datagrams of this size, the last
- *	one possibly shorter.
+ *	one possibly shorter.  SCTP: 0.
  * @peer: where to; NULL for the connected peer; copied.
  * @flags: WEIR_SEND_*.
  * @tag: as weir_sock_send(); res of the event is the bytes sent.
@@ -214,6 +224,7 @@ WEIR_API WEIR_MUST_CHECK int weir_sock_sendto(struct weir_sock *s, const void *d
  * weir_sock_send_slice() - send what was received, without a copy by the library.
  * @s: the socket.
  * @slice: a slice of a present event, or a held one; the socket takes a reference of its own.
+ *	On SCTP it is a message; one that came over SCTP keeps stream number, PPID and order.
  * @flags: WEIR_SEND_MORE.
  * @tag: as weir_sock_send().
  *
@@ -225,7 +236,7 @@ WEIR_API WEIR_MUST_CHECK int weir_sock_send_slice(struct weir_sock *s,
 
 /**
  * weir_sock_shutdown() - end the stream towards the peer once all queued data is sent.
- * @s: a stream socket; receiving goes on.
+ * @s: a stream or one-to-one SCTP socket; receiving goes on.
  *
  * Return: 0; -EINVAL for datagram sockets and listeners; -EPIPE after a failure.
  */

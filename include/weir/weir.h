@@ -4,7 +4,8 @@
  *
  * weir moves socket payload in and out of the application's own memory over the best plane the
  * machine has (epoll and io_uring today), through one interface.  Read sock.h for sockets,
- * engine.h for the event loop, area.h for memory, io.h for callbacks in the shape of osmo_io.
+ * engine.h for the event loop, area.h for memory, sctp.h for SCTP, io.h for callbacks in the shape
+ * of osmo_io.
  */
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
@@ -13,6 +14,7 @@
 #include <weir/base.h>
 #include <weir/engine.h>
 #include <weir/io.h>
+#include <weir/sctp.h>
 #include <weir/sock.h>
 
 #endif

@@ -37,13 +37,18 @@ struct weir_copy {
  * @report: bytes to report with @tag when all is sent.
  * @tag: 0 for no event.
  * @segment_bytes: size of the datagrams in it; 0 for one datagram.
+ * @stream: SCTP, in its place: stream number.
+ * @sctp_flags: the same: WEIR_SCTP_*.
  * @join: the next entry belongs to the same datagram.
  * @more: WEIR_SEND_MORE.
+ * @sctp: an SCTP message with stream, flags, @ppid and @assoc_id of its own.
  * @peer_len: bytes of @peer, 0 for the connected peer.
  * @copy: memory of its own.
  * @pool: pool of a slice that is being sent.
  * @buffer: its buffer.
  * @peer: where to.
+ * @assoc_id: SCTP: the same as an association, where there is no peer.
+ * @ppid: SCTP: in network byte order.
  */
 struct weir_tx {
 	struct weir_tx *next;
@@ -54,15 +59,24 @@ struct weir_tx {
 	struct weir_pool *pool;
 	uint32_t buffer;
 	uint32_t report;
-	uint32_t segment_bytes;
+	union {
+		uint32_t segment_bytes;
+		struct {
+			uint16_t stream;
+			uint16_t sctp_flags;
+		};
+	};
 	uint8_t peer_len;
 	bool join;
 	bool more;
+	bool sctp;
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
+		int32_t assoc_id;
 	} peer;
+	uint32_t ppid;
 };
 
 /**
@@ -196,6 +210,10 @@ void weir_txq_flush_all(struct weir_engine *e);
 void weir_txq_complete(struct weir_txop *op, int res);
 void weir_txq_cancel_all(struct weir_sock *s, int res);
 void weir_txq_kick(struct weir_engine *e);
+int weir_txq_may_send(struct weir_sock *s, unsigned flags, unsigned legal, unsigned pieces);
+struct weir_tx *weir_txq_make(struct weir_sock *s, const void *data, size_t len, unsigned flags);
+void weir_txq_append(struct weir_sock *s, struct weir_tx *t);
+int weir_tx_set_peer(const struct weir_sock *s, struct weir_tx *t, const struct sockaddr *peer);
 
 /* txmem.c */
 struct weir_tx *weir_tx_new(struct weir_engine *e);
@@ -208,6 +226,13 @@ void weir_copy_release(struct weir_engine *e, struct weir_copy *copy);
 /* txbuild.c */
 struct weir_txop *weir_txop_build(struct weir_sock *s);
 int weir_tx_explode(struct weir_engine *e, struct weir_tx *list);
+
+/* sctp.c */
+int weir_sctp_begin(struct weir_sock *s, bool one_to_one);
+bool weir_sctp_notified(struct weir_sock *s, const struct weir_rx *rx, bool *ret_end);
+void weir_sctp_end_wanted(struct weir_sock *s);
+void weir_sctp_set_info(struct weir_txop *op, const struct weir_tx *t);
+int weir_sctp_of_slice(struct weir_tx *t, const struct weir_slice *slice);
 
 /* timer.c */
 uint64_t weir_timers_next_ns(const struct weir_engine *e);

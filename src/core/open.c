@@ -10,7 +10,7 @@
  * Ownership: the socket owns its descriptor from attach() on.
  * Threads: the engine's.
  * Errors: -errno of the system call that failed, named in the stage, with a hint.
- * Sources: ipv6(7), tcp(7), udp(7), unix(7), socket(7).
+ * Sources: ipv6(7), tcp(7), udp(7), sctp(7), unix(7), socket(7).
  * Tests: tests/contract/
  */
 #include <fcntl.h>
@@ -39,10 +39,13 @@ static int read_opts(struct weir_engine *e, struct weir_sock_opts *o,
 	if (o->flags & ~(uint32_t)SOCK_FLAGS)
 		return weir_error_set(reterr, -EINVAL, "weir_sock_opts", "flags",
 				      "only WEIR_SOCK_* are legal");
-	if (o->reserved || o->backlog < 0)
+	if (o->reserved || o->reserved2 || o->backlog < 0)
 		return weir_error_set(reterr, -EINVAL, "weir_sock_opts",
-				      o->reserved ? "reserved" : "backlog",
+				      o->backlog < 0 ? "backlog" : "reserved",
 				      "zero the structure before setting its fields");
+	if (o->protocol && o->protocol != IPPROTO_SCTP)
+		return weir_error_set(reterr, -EINVAL, "weir_sock_opts", "protocol",
+				      "0 or IPPROTO_SCTP; UDP has weir_udp_open()");
 	if (o->plane != WEIR_PLANE_AUTO && o->plane != e->plane_id)
 		return weir_error_set(reterr, -ENOTSUP, "weir_sock_opts", "plane",
 				      "this engine has the %s plane: %s",
@@ -55,7 +58,7 @@ static int set_int(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) ? -errno : 0;
 }
 
-static int apply(int fd, int family, const struct weir_sock_opts *o, bool stream,
+static int apply(int fd, int family, const struct weir_sock_opts *o, bool tcp,
 		 struct weir_error *reterr)
 {
 	bool inet = family == AF_INET || family == AF_INET6;
@@ -69,23 +72,36 @@ static int apply(int fd, int family, const struct weir_sock_opts *o, bool stream
 		r = set_int(fd, SOL_SOCKET, SO_RCVBUF, (int)o->rcvbuf_bytes);
 	if (!r && o->sndbuf_bytes)
 		r = set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)o->sndbuf_bytes);
-	if (!r && inet && stream && (o->flags & WEIR_SOCK_NODELAY))
+	if (!r && inet && tcp && (o->flags & WEIR_SOCK_NODELAY))
 		r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (r)
 		return weir_error_set(reterr, r, "setsockopt", NULL, NULL);
 	return 0;
 }
 
+static const char *socket_hint(int code, const struct weir_sock_opts *o)
+{
+	if (code == EMFILE)
+		return "raise ulimit -n";
+	if (o->protocol && (code == EPROTONOSUPPORT || code == ESOCKTNOSUPPORT))
+		return "this kernel has no SCTP: modprobe sctp, or a kernel with CONFIG_IP_SCTP";
+	return "";
+}
+
 static int new_fd(const struct weir_addr *a, int type, const struct weir_sock_opts *o, int *ret,
 		  struct weir_error *reterr)
 {
-	int family = a->sa.sa_family, r;
-	int fd = socket(family, type | SOCK_CLOEXEC, 0);
+	int family = a->sa.sa_family, fd, r;
 
+	if (o->protocol && (family == AF_UNIX || type != SOCK_STREAM))
+		return weir_error_set(
+			reterr, -EINVAL, "weir_sock_opts", "protocol",
+			"SCTP is for weir_listen() and weir_connect() of IP addresses");
+	fd = socket(family, type | SOCK_CLOEXEC, (int)o->protocol);
 	if (fd < 0)
-		return weir_error_set(reterr, -errno, "socket", NULL, "%s",
-				      errno == EMFILE ? "raise ulimit -n" : "");
-	r = apply(fd, family, o, type == SOCK_STREAM, reterr);
+		return weir_error_set(reterr, -errno, o->protocol ? "socket sctp" : "socket", NULL,
+				      "%s", socket_hint(errno, o));
+	r = apply(fd, family, o, type == SOCK_STREAM && !o->protocol, reterr);
 	if (r) {
 		close(fd);
 		return r;
@@ -114,6 +130,13 @@ static int enter(struct weir_engine *e, int fd, int kind, int family,
 	}
 	*ret = s;
 	return 0;
+}
+
+/* Options of SCTP that old kernels lack are left out: the messages still come. */
+static void begin(struct weir_sock *s, int protocol, bool one_to_one)
+{
+	if (protocol == IPPROTO_SCTP)
+		(void)weir_sctp_begin(s, one_to_one);
 }
 
 static const char *bind_hint(int code)
@@ -178,6 +201,7 @@ int weir_listen(struct weir_engine *e, const char *address, const struct weir_so
 		return r;
 	}
 	weir_unix_remember(s, &a);
+	begin(s, (int)o.protocol, true);
 	weir_sock_want_rx(s);
 	weir_txq_kick(e);
 	if (retsock)
@@ -221,11 +245,13 @@ int weir_connect(struct weir_engine *e, const char *address, const struct weir_s
 	if (local.len)
 		r = bind_to(fd, &local, o.local, reterr);
 	if (!r)
-		r = enter(e, fd, WEIR_STREAM, a.sa.sa_family, ops, user, &o, &s, reterr);
+		r = enter(e, fd, o.protocol ? WEIR_DGRAM : WEIR_STREAM, a.sa.sa_family, ops, user,
+			  &o, &s, reterr);
 	if (r) {
 		close(fd);
 		return r;
 	}
+	begin(s, (int)o.protocol, true);
 	start_connect(s, &a);
 	weir_txq_kick(e);
 	if (retsock)
@@ -309,32 +335,47 @@ static int sock_int(int fd, int name, int *ret)
 	return getsockopt(fd, SOL_SOCKET, name, ret, &len) ? -errno : 0;
 }
 
-static int classify(int fd, int *kind, int *family, struct weir_error *reterr)
+/**
+ * struct found - what a descriptor is.
+ * @type: SOCK_*.
+ * @family: AF_*.
+ * @protocol: IPPROTO_*.
+ * @kind: WEIR_STREAM, WEIR_LISTENER or WEIR_DGRAM.
+ */
+struct found {
+	int type, family, protocol, kind;
+};
+
+static int classify(int fd, struct found *f, struct weir_error *reterr)
 {
-	int type, listening = 0, protocol = 0;
-	int r = sock_int(fd, SO_TYPE, &type);
+	int listening = 0, r = sock_int(fd, SO_TYPE, &f->type);
+	bool inet;
 
 	if (!r)
-		r = sock_int(fd, SO_DOMAIN, family);
+		r = sock_int(fd, SO_DOMAIN, &f->family);
 	if (!r)
-		r = sock_int(fd, SO_PROTOCOL, &protocol);
+		r = sock_int(fd, SO_PROTOCOL, &f->protocol);
 	if (r)
 		return weir_error_set(reterr, r, "weir_adopt", "descriptor",
 				      "an open socket is needed");
 	(void)sock_int(fd, SO_ACCEPTCONN, &listening);
-	if (type == SOCK_STREAM &&
-	    (*family == AF_UNIX ||
-	     ((*family == AF_INET || *family == AF_INET6) && protocol == IPPROTO_TCP))) {
-		*kind = listening ? WEIR_LISTENER : WEIR_STREAM;
+	inet = f->family == AF_INET || f->family == AF_INET6;
+	if (f->type == SOCK_STREAM &&
+	    (f->family == AF_UNIX ||
+	     (inet && (f->protocol == IPPROTO_TCP || f->protocol == IPPROTO_SCTP)))) {
+		f->kind = listening		      ? WEIR_LISTENER :
+			  f->protocol == IPPROTO_SCTP ? WEIR_DGRAM :
+							WEIR_STREAM;
 		return 0;
 	}
-	if (type == SOCK_DGRAM && (*family == AF_INET || *family == AF_INET6) &&
-	    protocol == IPPROTO_UDP) {
-		*kind = WEIR_DGRAM;
+	/* A one-to-many socket listens and receives. */
+	if (inet && ((f->type == SOCK_DGRAM && f->protocol == IPPROTO_UDP) ||
+		     (f->type == SOCK_SEQPACKET && f->protocol == IPPROTO_SCTP))) {
+		f->kind = WEIR_DGRAM;
 		return 0;
 	}
 	return weir_error_set(reterr, -EOPNOTSUPP, "weir_adopt", "descriptor",
-			      "TCP, UDP and UNIX stream sockets can be adopted");
+			      "TCP, UDP, SCTP and UNIX stream sockets can be adopted");
 }
 
 int weir_adopt(struct weir_engine *e, int fd, const struct weir_sock_ops *ops, void *user,
@@ -344,19 +385,21 @@ int weir_adopt(struct weir_engine *e, int fd, const struct weir_sock_ops *ops, v
 	struct weir_sock *s = NULL;
 	struct weir_sock_opts o;
 	struct weir_addr peer = { .len = sizeof(peer.storage) };
-	int kind = 0, family = 0;
+	struct found f = { 0 };
 	int r = read_opts(e, &o, opts, reterr);
 
 	if (!r)
-		r = classify(fd, &kind, &family, reterr);
+		r = classify(fd, &f, reterr);
 	if (!r)
-		r = enter(e, fd, kind, family, ops, user, &o, &s, reterr);
+		r = enter(e, fd, f.kind, f.family, ops, user, &o, &s, reterr);
 	if (r)
 		return r;
-	if (kind == WEIR_DGRAM) {
+	if (f.protocol == IPPROTO_SCTP) {
+		begin(s, f.protocol, f.type == SOCK_STREAM);
+	} else if (f.kind == WEIR_DGRAM) {
 		s->connected_peer = !getpeername(fd, &peer.sa, &peer.len);
 		udp_offloads(s);
-	} else if (family != AF_UNIX && (o.flags & WEIR_SOCK_NODELAY)) {
+	} else if (f.family != AF_UNIX && (o.flags & WEIR_SOCK_NODELAY)) {
 		(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	}
 	weir_sock_want_rx(s);

@@ -44,6 +44,7 @@
 
 #define WEIR_OP_IOVS 64	 /* pieces per send request; UDP GSO takes 64 segments at most */
 #define WEIR_CHAIN_MAX 8 /* send requests in flight per stream */
+#define WEIR_OP_CONTROL_BYTES CMSG_SPACE(16) /* struct sctp_sndinfo; a GSO size needs less */
 #define WEIR_NS_PER_US 1000ull
 
 struct weir_engine;
@@ -56,7 +57,7 @@ struct weir_unix_name;
  * enum weir_sock_kind - what a socket is.
  * @WEIR_STREAM: a connection, TCP or UNIX.
  * @WEIR_LISTENER: accepts connections.
- * @WEIR_DGRAM: UDP.
+ * @WEIR_DGRAM: UDP; also SCTP (is_sctp), whose messages come and go as datagrams do.
  */
 enum weir_sock_kind { WEIR_STREAM, WEIR_LISTENER, WEIR_DGRAM };
 
@@ -68,7 +69,7 @@ enum weir_sock_kind { WEIR_STREAM, WEIR_LISTENER, WEIR_DGRAM };
  * @bytes: sum of their bytes.
  * @msg: what to send: iov, peer and control data set.
  * @iov: its pieces.
- * @control: room for the UDP_SEGMENT message.
+ * @control: room for the UDP_SEGMENT or the SCTP_SNDINFO message.
  * @segment_bytes: size of the datagrams in a train; 0 without GSO.
  * @datagrams: datagrams in it; 0 for streams.
  * @res: result, kept until its turn.
@@ -82,7 +83,7 @@ struct weir_txop {
 	size_t bytes;
 	struct msghdr msg;
 	struct iovec iov[WEIR_OP_IOVS];
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
+	_Alignas(struct cmsghdr) char control[WEIR_OP_CONTROL_BYTES];
 	uint32_t segment_bytes;
 	uint32_t datagrams;
 	int32_t res;
@@ -161,6 +162,9 @@ struct weir_sock {
 	bool is_tcp : 1;
 	bool no_gso : 1;	 /* the kernel refused UDP_SEGMENT here */
 	bool connected_peer : 1; /* datagram socket with a peer */
+	bool is_sctp : 1;	 /* listener, or kind WEIR_DGRAM */
+	bool one_to_one : 1;	 /* SCTP association: it begins and ends as a stream */
+	bool hide_change : 1;	 /* SCTP_ASSOC_CHANGE is ours, not the application's */
 
 	const struct weir_sock_ops *ops;
 	void *user;
@@ -197,7 +201,7 @@ struct weir_sock {
  * @offset: first byte from the start of the buffer.
  * @len: bytes; 0 only for an empty datagram.
  * @last: the kernel is done with the buffer.
- * @flags: WEIR_SLICE_TRUNCATED.
+ * @flags: WEIR_SLICE_TRUNCATED; of SCTP also _MORE, _NOTIFICATION, _SCTP.
  * @segment_bytes: size of the datagrams in a GRO train, else 0.
  * @peer: sender of a datagram, inside the buffer; else NULL.
  */
@@ -254,9 +258,10 @@ struct weir_wait {
  * @recv_start: receive (listener: accept) until recv_stop() or up->recv_end().
  * @recv_stop: stop; up->recv_end(s, -ECANCELED) follows, unless another recv_end comes first.
  *	Data that was on its way may still be reported before it.
- * @send: start @n requests of one socket, linked through op->next.  Streams: they are sent in
- *	order; if one sends less than asked or fails, all behind it send nothing and are reported
- *	with -ECANCELED.  Each has exactly one up->sent(), in any order.  0 is reported only for
+ * @send: start @n requests of one socket, linked through op->next.  Streams, and SCTP, which never
+ *	sends a part: they are sent in order; if one sends less than asked or fails, all behind it
+ *	send nothing and are reported with -ECANCELED.  Each has exactly one up->sent(), in any
+ *	order.  0 is reported only for
  *	requests of no bytes.  -EAGAIN: no room; up->writable() follows later.
  * @send_now: send a stream's first bytes by a system call, now, where that beats a request: bytes
  *	(fewer: no room for the rest) or -errno; -EAGAIN: the plane has not tried, or there is no
@@ -288,7 +293,8 @@ struct weir_plane_ops {
  * @accepted: a listener accepted @fd, which is the core's from now on.
  * @connected: connect ended, 0 or -errno.
  * @received: a piece arrived; the core has counted it in the ledger when the call returns.
- * @recv_end: receiving ended and is not armed any more: 0 end of stream; -EAGAIN for no reason
+ * @recv_end: receiving ended and is not armed any more: 0 end of stream (SCTP: an empty message);
+ *	-EAGAIN for no reason
  *	that matters (arm again); -ENOBUFS no buffer (arm again when there is one); -ECANCELED
  *	after recv_stop() or detach(); other -errno broken (listener: accept failed).
  * @sent: a send request ended: bytes or -errno.
@@ -340,17 +346,27 @@ struct weir_core {
 	char parts[224];
 };
 
+/** weir_sock_ordered() - do its sends leave in one order, so that a failure stops the rest? */
+static inline bool weir_sock_ordered(const struct weir_sock *s)
+{
+	return s->kind == WEIR_STREAM || s->is_sctp;
+}
+
 /** weir_core_of() - the part of an engine that planes see. */
 static inline struct weir_core *weir_core_of(struct weir_engine *e)
 {
 	return (struct weir_core *)e;
 }
 
-/* Bytes before the payload in a datagram buffer: io_uring_recvmsg_out, name, control. */
+/*
+ * Bytes before the payload in a datagram buffer: io_uring_recvmsg_out, name, control.  Of an SCTP
+ * message (WEIR_SLICE_SCTP) the plane writes struct weir_sctp_info over the control data.
+ */
 #define WEIR_DGRAM_NAME_BYTES 32
 #define WEIR_DGRAM_CONTROL_BYTES 64
 #define WEIR_DGRAM_HEAD_BYTES (16 + WEIR_DGRAM_NAME_BYTES + WEIR_DGRAM_CONTROL_BYTES)
 #define WEIR_DGRAM_BUF_BYTES (68u << 10)
+#define WEIR_DGRAM_CONTROL_AT (16 + WEIR_DGRAM_NAME_BYTES)
 
 /**
  * weir_core_stream_pool() - the stream pool, made at the first call.

@@ -16,7 +16,8 @@
  * Ownership: the engine's list owns every socket; the plane closes the descriptor.
  * Threads: the engine's.
  * Errors: receiving that cannot be started is tried again later (starved or retry list).
- * Sources: RFC 1122 4.2.2.13 (a close with unread data resets), tcp(7).
+ * Sources: RFC 1122 4.2.2.13 (a close with unread data resets), tcp(7); net/sctp/socket.c
+ *	sctp_close() (the same, Linux 7.3).
  * Tests: tests/contract/
  */
 #include <stdlib.h>
@@ -216,6 +217,11 @@ void weir_sock_run_retries(struct weir_engine *e)
 	}
 }
 
+static bool is_connection(const struct weir_sock *s)
+{
+	return s->kind == WEIR_STREAM || s->one_to_one;
+}
+
 static void linger(struct weir_sock *s)
 {
 	if (s->linger)
@@ -250,14 +256,16 @@ void weir_sock_progress(struct weir_sock *s)
 	}
 	if (s->tx_head || s->ops_count || s->left_head)
 		return;
-	if (s->kind == WEIR_STREAM && s->shut_wanted && !s->shut_done && !s->tx_broken) {
+	if (s->shut_wanted && !s->shut_done && !s->tx_broken) {
 		s->shut_done = true;
+		if (s->one_to_one)
+			weir_sctp_end_wanted(s);
 		if (s->plane->shutdown(s))
 			s->tx_broken = true;
 	}
 	if (!s->finishing)
 		return;
-	if (s->kind != WEIR_STREAM || s->rx_ended || s->tx_broken)
+	if (!is_connection(s) || s->rx_ended || s->tx_broken)
 		weir_sock_close(s);
 	else
 		linger(s);
@@ -265,7 +273,7 @@ void weir_sock_progress(struct weir_sock *s)
 
 int weir_sock_shutdown(struct weir_sock *s)
 {
-	if (!s || s->kind != WEIR_STREAM)
+	if (!s || !is_connection(s))
 		return -EINVAL;
 	if (s->closing || s->tx_broken)
 		return -EPIPE;
@@ -281,7 +289,7 @@ void weir_sock_finish(struct weir_sock *s)
 		return;
 	weir_event_forget_sock(s->engine, s);
 	s->finishing = true;
-	s->shut_wanted = s->kind == WEIR_STREAM;
+	s->shut_wanted = is_connection(s);
 	weir_txq_dirty(s);
 	weir_txq_kick(s->engine);
 }

@@ -5,10 +5,10 @@
  * Theory: a request takes the longest run of writes from the head of the queue that fits:
  *	streams: up to WEIR_OP_IOVS pieces and STREAM_BYTES (one write of any size always fits);
  *	datagrams: writes of one peer and one segment size, joined to a train (UDP GSO) of up to
- *	64 segments, where only the last segment may be short.  Pieces that are neighbours in
- *	memory become one.
- * Invariants: 1. a datagram is never split over requests.  2. op->first lists exactly the writes
- *	that op->iov covers, in order.
+ *	64 segments, where only the last segment may be short; SCTP: one message.  Pieces that
+ *	are neighbours in memory become one.
+ * Invariants: 1. a datagram or message is never split over requests.  2. op->first lists exactly
+ *	the writes that op->iov covers, in order.
  * Ownership: writes move from the queue to the request.
  * Threads: the engine's.
  * Errors: NULL where no request can be had; the queue is then as before.
@@ -110,9 +110,9 @@ static void set_segment(struct weir_txop *op, uint32_t segment)
 	struct cmsghdr *cm = (struct cmsghdr *)op->control;
 	uint16_t value = (uint16_t)segment;
 
-	memset(op->control, 0, sizeof(op->control));
+	memset(op->control, 0, CMSG_SPACE(sizeof(value)));
 	op->msg.msg_control = op->control;
-	op->msg.msg_controllen = sizeof(op->control);
+	op->msg.msg_controllen = CMSG_SPACE(sizeof(value));
 	cm->cmsg_level = SOL_UDP;
 	cm->cmsg_type = UDP_SEGMENT;
 	cm->cmsg_len = CMSG_LEN(sizeof(value));
@@ -148,16 +148,40 @@ static void build_dgram(struct weir_sock *s, struct weir_txop *op)
 	}
 }
 
+/* One message, never more: boundaries are what SCTP is chosen for. */
+static void build_sctp(struct weir_sock *s, struct weir_txop *op)
+{
+	struct weir_tx *first = s->tx_head, *last = group_end(first), *t;
+
+	for (t = first;; t = t->next) {
+		add_piece(op, t);
+		if (t == last)
+			break;
+	}
+	if (last->more && !last->next)
+		op->msg.msg_flags = MSG_MORE;
+	take(s, op, last);
+	op->datagrams = 1;
+	if (first->sctp)
+		weir_sctp_set_info(op, first);
+	if (first->peer_len) {
+		op->msg.msg_name = &first->peer;
+		op->msg.msg_namelen = first->peer_len;
+	}
+}
+
 struct weir_txop *weir_txop_build(struct weir_sock *s)
 {
 	struct weir_txop *op = weir_txop_new(s->engine);
 
 	if (!op)
 		return NULL;
-	if (s->kind == WEIR_DGRAM)
-		build_dgram(s, op);
-	else
+	if (s->kind == WEIR_STREAM)
 		build_stream(s, op);
+	else if (s->is_sctp)
+		build_sctp(s, op);
+	else
+		build_dgram(s, op);
 	return op;
 }
 

@@ -42,7 +42,7 @@ struct weir_tx *weir_tx_new(struct weir_engine *e)
 	t->pool = NULL;
 	t->segment_bytes = 0;
 	t->peer_len = 0;
-	t->join = t->more = false;
+	t->join = t->more = t->sctp = false;
 	return t;
 }
 

@@ -17,11 +17,14 @@
  * Threads: the engine's.
  * Errors: ENOBUFS, ENOMEM, EINTR on a stream: tried again after WEIR_RETRY_NS; other errors break
  *	the stream: all tags come back with them.  On datagram sockets each error is its tag's.
+ *	SCTP: see sctp_result().
  * Sources: io_uring linked requests with MSG_WAITALL (io_uring_enter(2), IOSQE_IO_LINK): a short
- *	transfer fails the link.
+ *	transfer fails the link.  net/sctp/socket.c sctp_sendmsg_to_asoc(), sctp_error(): a send
+ *	takes the socket's error away from the reader (Linux 7.3).
  * Tests: tests/contract/
  */
 #include <string.h>
+#include <weir/sctp.h>
 
 #include "core.h"
 
@@ -217,6 +220,40 @@ static void dgram_result(struct weir_sock *s, struct weir_txop *op)
 	}
 }
 
+/*
+ * A message goes out whole or not at all.  What the kernel says of the message itself is its
+ * sender's to see; everything else is the end of an association, if it is the socket's only one.
+ */
+static void sctp_result(struct weir_sock *s, struct weir_txop *op)
+{
+	struct weir_tx *t;
+	int res = op->res;
+
+	if (res == -EAGAIN || res == -ECANCELED || transient(res)) {
+		leave(s, op->first);
+		op->first = NULL;
+		if (res == -EAGAIN)
+			s->tx_blocked = !s->closing;
+		else if (res != -ECANCELED)
+			weir_sock_retry_later(s);
+		return;
+	}
+	if (res >= 0) {
+		count_sent(s, op->bytes, op->bytes);
+		s->stats.tx_datagrams++;
+		s->engine->c.stats.tx_datagrams++;
+	} else if (s->one_to_one && res != -EMSGSIZE && res != -EINVAL && !s->closing) {
+		broken(s, res);
+		/* The reader still gets what came before, and then must find an end. */
+		(void)shutdown(s->fd, SHUT_RD);
+	}
+	while ((t = op->first)) {
+		op->first = t->next;
+		report(s, t, res);
+		weir_tx_release(s->engine, t);
+	}
+}
+
 void weir_txq_complete(struct weir_txop *op, int res)
 {
 	struct weir_sock *s = op->sock;
@@ -229,10 +266,12 @@ void weir_txq_complete(struct weir_txop *op, int res)
 		if (!s->ops_head)
 			s->ops_tail = &s->ops_head;
 		s->ops_count--;
-		if (s->kind == WEIR_DGRAM)
-			dgram_result(s, op);
-		else
+		if (s->kind == WEIR_STREAM)
 			stream_result(s, op);
+		else if (s->is_sctp)
+			sctp_result(s, op);
+		else
+			dgram_result(s, op);
 		weir_txop_release(s->engine, op);
 	}
 	if (s->ops_count)
@@ -294,7 +333,7 @@ static void send_now(struct weir_sock *s, bool alone)
 
 static void flush(struct weir_sock *s, bool alone)
 {
-	unsigned max = s->kind == WEIR_DGRAM ? DGRAM_OPS_MAX - s->ops_count : WEIR_CHAIN_MAX;
+	unsigned max = weir_sock_ordered(s) ? WEIR_CHAIN_MAX : DGRAM_OPS_MAX - s->ops_count;
 	struct weir_txop *first = NULL, **tail = &first, *op;
 	unsigned n = 0;
 
@@ -302,7 +341,7 @@ static void flush(struct weir_sock *s, bool alone)
 		weir_txq_cancel_all(s, s->tx_error);
 	if (s->closing || s->connecting || s->tx_blocked || s->tx_retry || s->tx_broken)
 		return;
-	if (s->kind == WEIR_STREAM && s->ops_count)
+	if (s->ops_count && weir_sock_ordered(s))
 		return;
 	if (s->kind == WEIR_STREAM && s->plane->send_now && s->tx_head)
 		send_now(s, alone);
@@ -341,7 +380,7 @@ void weir_txq_flush_all(struct weir_engine *e)
 	}
 }
 
-static int may_send(struct weir_sock *s, unsigned flags, unsigned legal, unsigned pieces)
+int weir_txq_may_send(struct weir_sock *s, unsigned flags, unsigned legal, unsigned pieces)
 {
 	if (!s || (flags & ~legal))
 		return -EINVAL;
@@ -356,7 +395,7 @@ static int may_send(struct weir_sock *s, unsigned flags, unsigned legal, unsigne
 	return 0;
 }
 
-static struct weir_tx *make(struct weir_sock *s, const void *data, size_t len, unsigned flags)
+struct weir_tx *weir_txq_make(struct weir_sock *s, const void *data, size_t len, unsigned flags)
 {
 	struct weir_tx *t = weir_tx_new(s->engine);
 
@@ -378,7 +417,7 @@ static struct weir_tx *make(struct weir_sock *s, const void *data, size_t len, u
 	return t;
 }
 
-static void append(struct weir_sock *s, struct weir_tx *t)
+void weir_txq_append(struct weir_sock *s, struct weir_tx *t)
 {
 	*s->tx_tail = t;
 	s->tx_tail = &t->next;
@@ -402,7 +441,7 @@ static int append_datagrams(struct weir_sock *s, struct weir_tx *list)
 	while ((t = list)) {
 		list = t->next;
 		t->next = NULL;
-		append(s, t);
+		weir_txq_append(s, t);
 	}
 	weir_txq_kick(s->engine);
 	return 0;
@@ -422,13 +461,13 @@ static int check_sizes(const struct weir_sock *s, const struct iovec *iov, unsig
 	for (unsigned i = 0; i < n; i++) {
 		if (!iov[i].iov_base && iov[i].iov_len)
 			return -EINVAL;
-		if (!iov[i].iov_len && (s->kind == WEIR_STREAM || n > 1))
+		if (!iov[i].iov_len && (weir_sock_ordered(s) || n > 1))
 			return -EINVAL;
 		if (iov[i].iov_len > INT32_MAX || *total + iov[i].iov_len > INT32_MAX)
 			return -EMSGSIZE;
 		*total += iov[i].iov_len;
 	}
-	if (s->kind == WEIR_DGRAM && *total > 65507)
+	if (s->kind == WEIR_DGRAM && !s->is_sctp && *total > 65507)
 		return -EMSGSIZE;
 	return 0;
 }
@@ -439,7 +478,7 @@ int weir_sock_sendv(struct weir_sock *s, const struct iovec *iov, unsigned iov_c
 	struct weir_tx *list[16];
 	size_t total;
 	unsigned n;
-	int r = may_send(s, flags, WEIR_SEND_COPY | WEIR_SEND_MORE, iov_count);
+	int r = weir_txq_may_send(s, flags, WEIR_SEND_COPY | WEIR_SEND_MORE, iov_count);
 
 	if (r)
 		return r;
@@ -451,7 +490,7 @@ int weir_sock_sendv(struct weir_sock *s, const struct iovec *iov, unsigned iov_c
 	if (r)
 		return r;
 	for (n = 0; n < iov_count; n++) {
-		list[n] = make(s, iov[n].iov_base, iov[n].iov_len, flags);
+		list[n] = weir_txq_make(s, iov[n].iov_base, iov[n].iov_len, flags);
 		if (!list[n])
 			break;
 	}
@@ -464,13 +503,13 @@ int weir_sock_sendv(struct weir_sock *s, const struct iovec *iov, unsigned iov_c
 		list[n]->join = s->kind == WEIR_DGRAM && n + 1 < iov_count;
 		list[n]->tag = n + 1 < iov_count ? 0 : tag;
 		list[n]->report = (uint32_t)total;
-		append(s, list[n]);
+		weir_txq_append(s, list[n]);
 	}
 	weir_txq_kick(s->engine);
 	return 0;
 }
 
-static int set_peer(const struct weir_sock *s, struct weir_tx *t, const struct sockaddr *peer)
+int weir_tx_set_peer(const struct weir_sock *s, struct weir_tx *t, const struct sockaddr *peer)
 {
 	if (!peer)
 		return s->connected_peer ? 0 : -EDESTADDRREQ;
@@ -499,22 +538,25 @@ int weir_sock_sendto(struct weir_sock *s, const void *data, size_t len, uint32_t
 {
 	struct weir_tx probe = { 0 }, *first = NULL, **tail = &first, *t;
 	size_t step, at = 0;
-	int r = may_send(s, flags, WEIR_SEND_COPY, 1);
+	int r = weir_txq_may_send(s, flags, WEIR_SEND_COPY, 1);
 
 	if (r)
 		return r;
 	if (s->kind != WEIR_DGRAM || (!data && len))
 		return -EINVAL;
+	if (s->is_sctp)
+		return segment_bytes ? -EINVAL :
+				       weir_sock_send_sctp(s, data, len, NULL, peer, flags, tag);
 	if (segment_bytes > 65507 || (!segment_bytes && len > 65507) || len > INT32_MAX)
 		return -EMSGSIZE;
-	r = set_peer(s, &probe, peer);
+	r = weir_tx_set_peer(s, &probe, peer);
 	if (r)
 		return r;
 	step = segment_bytes ? train_step(segment_bytes) : len;
 	do {
 		size_t n = len - at < step ? len - at : step;
 
-		t = make(s, (const char *)data + at, n, flags);
+		t = weir_txq_make(s, (const char *)data + at, n, flags);
 		if (!t)
 			goto fail;
 		t->peer = probe.peer;
@@ -539,26 +581,35 @@ int weir_sock_send_slice(struct weir_sock *s, const struct weir_slice *slice, un
 			 uint64_t tag)
 {
 	struct weir_tx *t;
-	int r = may_send(s, flags, WEIR_SEND_MORE, 1);
+	int r = weir_txq_may_send(s, flags, WEIR_SEND_MORE, 1);
 
 	if (r)
 		return r;
 	if (!slice || !slice->pool || !slice->data)
 		return -EINVAL;
-	if (!slice->len && s->kind == WEIR_STREAM)
+	if (!slice->len && weir_sock_ordered(s))
 		return -EINVAL;
 	if (s->kind == WEIR_DGRAM && !slice->peer && !s->connected_peer)
 		return -EDESTADDRREQ;
-	t = make(s, slice->data, slice->len, flags);
+	t = weir_txq_make(s, slice->data, slice->len, flags);
 	if (!t)
 		return -ENOMEM;
 	if (s->kind == WEIR_DGRAM && !s->connected_peer)
-		(void)set_peer(s, t, slice->peer);
-	t->segment_bytes = s->kind == WEIR_DGRAM ? slice->segment_bytes : 0;
+		(void)weir_tx_set_peer(s, t, slice->peer);
+	if (!s->is_sctp)
+		t->segment_bytes = s->kind == WEIR_DGRAM ? slice->segment_bytes : 0;
+	if (s->is_sctp && weir_sctp_of_slice(t, slice)) {
+		weir_tx_release(s->engine, t);
+		return -EINVAL;
+	}
 	t->pool = slice->pool;
 	t->buffer = slice->buffer;
 	weir_pool_hold_more(t->pool, t->buffer);
 	t->tag = tag;
 	t->report = slice->len;
-	return append_datagrams(s, t);
+	if (!s->is_sctp)
+		return append_datagrams(s, t);
+	weir_txq_append(s, t);
+	weir_txq_kick(s->engine);
+	return 0;
 }

@@ -30,7 +30,8 @@ static void up_accepted(struct weir_sock *listener, int fd)
 		close(fd);
 		return;
 	}
-	s = weir_sock_new(e, fd, WEIR_STREAM, listener->family, &o);
+	s = weir_sock_new(e, fd, listener->is_sctp ? WEIR_DGRAM : WEIR_STREAM, listener->family,
+			  &o);
 	if (!s) {
 		close(fd);
 		weir_event_push(e, WEIR_EVENT_ERROR, listener, -ENOMEM);
@@ -45,6 +46,9 @@ static void up_accepted(struct weir_sock *listener, int fd)
 		weir_event_push(e, WEIR_EVENT_ERROR, listener, -ENOMEM);
 		return;
 	}
+	/* An option that cannot be set costs stream numbers, not the connection. */
+	if (listener->is_sctp)
+		(void)weir_sctp_begin(s, true);
 	weir_event_push(e, WEIR_EVENT_ACCEPTED, listener, 0)->accepted = s;
 	weir_sock_want_rx(s);
 }
@@ -74,49 +78,6 @@ static uint32_t datagrams_in(const struct weir_rx *rx)
 	if (!rx->segment_bytes || rx->len <= rx->segment_bytes)
 		return 1;
 	return (rx->len + rx->segment_bytes - 1) / rx->segment_bytes;
-}
-
-static void up_received(struct weir_sock *s, const struct weir_rx *rx)
-{
-	struct weir_engine *e = s->engine;
-	struct weir_engine_stats *es = &e->c.stats;
-
-	weir_core_of(s->engine)->reports++;
-	weir_pool_deliver(rx->pool, rx->buffer);
-	if (rx->last)
-		weir_pool_kernel_done(rx->pool, rx->buffer);
-	if (s->closing || s->finishing) {
-		weir_pool_return(rx->pool, rx->buffer);
-		return;
-	}
-	s->stats.rx_bytes += rx->len;
-	s->stats.rx_completions++;
-	es->rx_bytes += rx->len;
-	/* Every host plane copies in the kernel. */
-	es->rx_copied_bytes += rx->len;
-	if (s->kind == WEIR_DGRAM) {
-		s->stats.rx_datagrams += datagrams_in(rx);
-		es->rx_datagrams += datagrams_in(rx);
-	} else {
-		weir_lowat_received(s, rx->len);
-	}
-	weir_event_received(s, rx);
-}
-
-static void accept_failed(struct weir_sock *s, int res)
-{
-	bool later = res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
-
-	if (later || (res != -ECONNABORTED && res != -EPROTO && res != -EPERM))
-		weir_event_push(s->engine, WEIR_EVENT_ERROR, s, res);
-	if (res == -EINVAL || res == -EBADF || res == -EOPNOTSUPP) {
-		s->rx_ended = true;
-		return;
-	}
-	if (later)
-		weir_sock_retry_later(s);
-	else
-		weir_sock_want_rx(s);
 }
 
 /*
@@ -152,6 +113,66 @@ static void stream_end(struct weir_sock *s, int res)
 	weir_txq_dirty(s);
 }
 
+/* A notification: the application's, unless the core alone asked for it; some are an end. */
+static void notified(struct weir_sock *s, const struct weir_rx *rx)
+{
+	bool end, ours = weir_sctp_notified(s, rx, &end);
+
+	if (ours || s->closing || s->finishing)
+		weir_pool_return(rx->pool, rx->buffer);
+	else
+		weir_event_received(s, rx);
+	if (end && !s->closing && !s->rx_ended)
+		stream_end(s, 0);
+}
+
+static void up_received(struct weir_sock *s, const struct weir_rx *rx)
+{
+	struct weir_engine *e = s->engine;
+	struct weir_engine_stats *es = &e->c.stats;
+
+	weir_core_of(s->engine)->reports++;
+	weir_pool_deliver(rx->pool, rx->buffer);
+	if (rx->last)
+		weir_pool_kernel_done(rx->pool, rx->buffer);
+	if (rx->flags & WEIR_SLICE_NOTIFICATION) {
+		notified(s, rx);
+		return;
+	}
+	if (s->closing || s->finishing) {
+		weir_pool_return(rx->pool, rx->buffer);
+		return;
+	}
+	s->stats.rx_bytes += rx->len;
+	s->stats.rx_completions++;
+	es->rx_bytes += rx->len;
+	/* Every host plane copies in the kernel. */
+	es->rx_copied_bytes += rx->len;
+	if (s->kind == WEIR_DGRAM) {
+		s->stats.rx_datagrams += datagrams_in(rx);
+		es->rx_datagrams += datagrams_in(rx);
+	} else {
+		weir_lowat_received(s, rx->len);
+	}
+	weir_event_received(s, rx);
+}
+
+static void accept_failed(struct weir_sock *s, int res)
+{
+	bool later = res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
+
+	if (later || (res != -ECONNABORTED && res != -EPROTO && res != -EPERM))
+		weir_event_push(s->engine, WEIR_EVENT_ERROR, s, res);
+	if (res == -EINVAL || res == -EBADF || res == -EOPNOTSUPP) {
+		s->rx_ended = true;
+		return;
+	}
+	if (later)
+		weir_sock_retry_later(s);
+	else
+		weir_sock_want_rx(s);
+}
+
 static void up_recv_end(struct weir_sock *s, int res)
 {
 	weir_core_of(s->engine)->reports++;
@@ -177,12 +198,12 @@ static void up_recv_end(struct weir_sock *s, int res)
 	}
 	if (s->kind == WEIR_LISTENER) {
 		accept_failed(s, res);
-	} else if (s->kind == WEIR_DGRAM) {
+	} else if (s->kind == WEIR_STREAM || s->one_to_one || (s->is_sctp && !res)) {
+		stream_end(s, res);
+	} else {
 		if (res)
 			weir_event_push(s->engine, WEIR_EVENT_ERROR, s, res);
 		weir_sock_want_rx(s);
-	} else {
-		stream_end(s, res);
 	}
 }
 

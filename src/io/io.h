@@ -102,7 +102,8 @@ struct weir_io_slice {
  * @io: the weir_io, NULL once it closed the socket: results then only free buffers.
  * @sock: the socket.
  * @flight: messages the socket has.
- * @dgram: a datagram socket.
+ * @dgram: a datagram socket, or SCTP: a slice is a message.
+ * @sctp: SCTP.
  */
 struct weir_io_port {
 	struct weir_io_port *next, *prev;
@@ -111,7 +112,11 @@ struct weir_io_port {
 	struct weir_sock *sock;
 	struct buf_list flight;
 	bool dgram;
+	bool sctp;
 };
+
+#define WEIR_IO_SEND_INFO (1u << 15)   /* in weir_buf.send_flags: the sctp_ fields are set */
+#define WEIR_IO_SCTP_CONTROL_BYTES 128 /* control data of a received message */
 
 /**
  * struct weir_io - see <weir/io.h>.
@@ -268,6 +273,17 @@ void weir_io_rx_slices(struct weir_io *io, struct weir_slice *slices, unsigned n
 
 /** weir_io_rx_error() - tell an error that ends nothing by itself. */
 void weir_io_rx_error(struct weir_io *io, int res);
+
+/* sctp.c */
+
+/** weir_io_sctp_header() - flags, and control data in @control, of a received message. */
+void weir_io_sctp_header(const struct weir_buf *buf, struct msghdr *msg, void *control);
+
+/** weir_io_sctp_parse() - control data of a message to be sent: 0 or -errno. */
+int weir_io_sctp_parse(struct weir_buf *buf, const struct msghdr *msg);
+
+/** weir_io_sctp_submit() - give a message to an SCTP socket: as weir_sock_send_sctp(). */
+int weir_io_sctp_submit(struct weir_sock *s, struct weir_buf *buf);
 
 /* tx.c */
 

@@ -15,12 +15,15 @@
  *	closed first, which brings no CLOSED events.
  * Threads: the engine's.
  * Errors: -errno with an error record; a descriptor or socket that was refused stays the caller's.
- * Sources: socket(7) SO_TYPE, SO_ACCEPTCONN.
+ * Sources: socket(7) SO_TYPE, SO_ACCEPTCONN, SO_PROTOCOL.
  * Tests: tests/contract/test_io_life.c
  */
 #include "io.h"
 
 #include <stdlib.h>
+
+/* What a weir_io works on. */
+enum port_kind { PORT_STREAM, PORT_DGRAM, PORT_SCTP };
 
 static void sock_connected(struct weir_sock *s, int res, void *user)
 {
@@ -161,10 +164,12 @@ static int port_new(struct weir_io_port **ret, struct weir_io *io, const char *s
 	return 0;
 }
 
-static void join(struct weir_io *io, struct weir_io_port *port, struct weir_sock *s, bool dgram)
+static void join(struct weir_io *io, struct weir_io_port *port, struct weir_sock *s,
+		 enum port_kind kind)
 {
 	port->sock = s;
-	port->dgram = dgram;
+	port->dgram = kind != PORT_STREAM;
+	port->sctp = kind == PORT_SCTP;
 	port->io = io;
 	io->port = port;
 	io->registered = true;
@@ -187,10 +192,22 @@ static int refuse_kind(struct weir_io *io, const char *stage, const char *kind,
 }
 
 /* Does the kind of socket suit the mode? */
-static int look_at_fd(struct weir_io *io, int fd, const char *stage, bool *retdgram,
+static int suits(struct weir_io *io, enum port_kind kind, const char *stage,
+		 struct weir_error *reterr)
+{
+	if (kind == PORT_SCTP && io->mode != WEIR_IO_RECVMSG_SENDMSG)
+		return refuse_kind(io, stage, "an SCTP socket", reterr);
+	if (kind == PORT_DGRAM && io->mode == WEIR_IO_READ_WRITE)
+		return refuse_kind(io, stage, "a datagram socket", reterr);
+	if (kind == PORT_STREAM && io->mode == WEIR_IO_RECVFROM_SENDTO)
+		return refuse_kind(io, stage, "a stream", reterr);
+	return 0;
+}
+
+static int look_at_fd(struct weir_io *io, int fd, const char *stage, enum port_kind *ret,
 		      struct weir_error *reterr)
 {
-	int type = 0, listening = 0;
+	int type = 0, listening = 0, protocol = 0;
 	socklen_t len = sizeof(type);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len))
@@ -198,14 +215,13 @@ static int look_at_fd(struct weir_io *io, int fd, const char *stage, bool *retdg
 				      "give it a socket: files, pipes and terminals are not read");
 	len = sizeof(listening);
 	(void)getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len);
-	if (listening)
+	/* A one-to-many socket listens and is read from. */
+	if (listening && type != SOCK_SEQPACKET)
 		return refuse_kind(io, stage, "a listening socket (use weir_listen())", reterr);
-	*retdgram = type == SOCK_DGRAM;
-	if (*retdgram && io->mode == WEIR_IO_READ_WRITE)
-		return refuse_kind(io, stage, "a datagram socket", reterr);
-	if (!*retdgram && io->mode == WEIR_IO_RECVFROM_SENDTO)
-		return refuse_kind(io, stage, "a stream", reterr);
-	return 0;
+	len = sizeof(protocol);
+	(void)getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	*ret = protocol == IPPROTO_SCTP ? PORT_SCTP : type == SOCK_DGRAM ? PORT_DGRAM : PORT_STREAM;
+	return suits(io, *ret, stage, reterr);
 }
 
 static int sock_opts(struct weir_io *io, const struct weir_sock_opts *from,
@@ -226,10 +242,10 @@ int weir_io_open(struct weir_io *io, int fd, struct weir_error *reterr)
 	struct weir_sock_opts o = { 0 };
 	struct weir_io_port *port;
 	struct weir_sock *s;
-	bool dgram;
+	enum port_kind kind;
 	int rc;
 
-	rc = look_at_fd(io, fd, "weir_io_open", &dgram, reterr);
+	rc = look_at_fd(io, fd, "weir_io_open", &kind, reterr);
 	if (!rc)
 		rc = sock_opts(io, NULL, &o, reterr);
 	if (!rc)
@@ -241,26 +257,26 @@ int weir_io_open(struct weir_io *io, int fd, struct weir_error *reterr)
 		weir_io_port_free(port);
 		return rc;
 	}
-	join(io, port, s, dgram);
+	join(io, port, s, kind);
 	return 0;
 }
 
 int weir_io_attach(struct weir_io *io, struct weir_sock *s, struct weir_error *reterr)
 {
 	struct weir_io_port *port;
-	bool dgram;
+	enum port_kind kind;
 	int rc;
 
 	if (weir_sock_engine(s) != io->pool->engine)
 		return weir_error_set(reterr, -EXDEV, "weir_io_attach", io->name,
 				      "the socket belongs to another engine than the pool");
-	rc = look_at_fd(io, weir_sock_fd(s), "weir_io_attach", &dgram, reterr);
+	rc = look_at_fd(io, weir_sock_fd(s), "weir_io_attach", &kind, reterr);
 	if (!rc)
 		rc = port_new(&port, io, "weir_io_attach", reterr);
 	if (rc)
 		return rc;
 	weir_sock_set_ops(s, &port_ops, port);
-	join(io, port, s, dgram);
+	join(io, port, s, kind);
 	return 0;
 }
 
@@ -270,11 +286,13 @@ int weir_io_connect(struct weir_io *io, const char *address, const struct weir_s
 	struct weir_sock_opts o = { 0 };
 	struct weir_io_port *port;
 	struct weir_sock *s;
+	enum port_kind kind;
 	int rc;
 
-	if (io->mode == WEIR_IO_RECVFROM_SENDTO)
-		return refuse_kind(io, "weir_io_connect", "a stream", reterr);
 	rc = sock_opts(io, opts, &o, reterr);
+	kind = o.protocol == IPPROTO_SCTP ? PORT_SCTP : PORT_STREAM;
+	if (!rc)
+		rc = suits(io, kind, "weir_io_connect", reterr);
 	if (!rc)
 		rc = port_new(&port, io, "weir_io_connect", reterr);
 	if (rc)
@@ -284,7 +302,7 @@ int weir_io_connect(struct weir_io *io, const char *address, const struct weir_s
 		weir_io_port_free(port);
 		return rc;
 	}
-	join(io, port, s, false);
+	join(io, port, s, kind);
 	return 0;
 }
 
@@ -296,8 +314,9 @@ int weir_io_udp_open(struct weir_io *io, const char *local, const struct weir_so
 	struct weir_sock *s;
 	int rc;
 
-	if (io->mode == WEIR_IO_READ_WRITE)
-		return refuse_kind(io, "weir_io_udp_open", "a datagram socket", reterr);
+	rc = suits(io, PORT_DGRAM, "weir_io_udp_open", reterr);
+	if (rc)
+		return rc;
 	rc = sock_opts(io, opts, &o, reterr);
 	if (!rc)
 		rc = port_new(&port, io, "weir_io_udp_open", reterr);
@@ -308,7 +327,7 @@ int weir_io_udp_open(struct weir_io *io, const char *local, const struct weir_so
 		weir_io_port_free(port);
 		return rc;
 	}
-	join(io, port, s, true);
+	join(io, port, s, PORT_DGRAM);
 	return 0;
 }
 

@@ -31,6 +31,7 @@
 #define FIRST_STEP 64
 #define LAST_STEP 65536
 #define LEAST_PENDING 256
+#define KEPT_FLAGS (WEIR_SLICE_TRUNCATED | WEIR_SLICE_MORE | WEIR_SLICE_NOTIFICATION)
 
 bool weir_io_rx_live(const struct weir_io *io)
 {
@@ -108,7 +109,11 @@ static void deliver(struct weir_io *io, struct weir_buf *buf, int len)
 {
 	int flags = buf->slice_flags & WEIR_SLICE_TRUNCATED ? MSG_TRUNC : 0;
 	struct msghdr msg = { .msg_flags = flags };
+	_Alignas(struct cmsghdr) char control[WEIR_IO_SCTP_CONTROL_BYTES];
 
+	/* It lies in the slice, which a copy leaves. */
+	if (io->port->sctp)
+		weir_io_sctp_header(buf, &msg, control);
 	if (buf->slice || io->copies)
 		copy_to_own(io, buf);
 	buf->state = BUF_USER;
@@ -497,7 +502,7 @@ static struct weir_io_slice *enqueue(struct weir_io *io, struct weir_slice *slic
 		return NULL;
 	}
 	piece->segment_bytes = slice->segment_bytes;
-	piece->slice_flags = (uint8_t)(slice->flags & WEIR_SLICE_TRUNCATED);
+	piece->slice_flags = (uint8_t)(slice->flags & KEPT_FLAGS);
 	piece->peer_len = (uint16_t)peer_bytes(slice->peer);
 	if (piece->peer_len)
 		memcpy(&piece->peer, slice->peer, piece->peer_len);
@@ -509,7 +514,7 @@ void weir_io_rx_slices(struct weir_io *io, struct weir_slice *slices, unsigned n
 {
 	struct weir_io_slice *refs = NULL, **last = &refs;
 	uint64_t epoch = io->epoch;
-	bool dgram;
+	bool lossy = io->port->dgram && !io->port->sctp;
 	int lost = 0;
 
 	weir_io_enter(io);
@@ -521,13 +526,12 @@ void weir_io_rx_slices(struct weir_io *io, struct weir_slice *slices, unsigned n
 		}
 		lost = slices[i].data ? -ENOMEM : -EFAULT;
 		/* A stream with a hole must end; datagrams may get lost. */
-		if (!io->port->dgram)
+		if (!lossy)
 			break;
 		io->stats.rx_errors++;
 	}
-	dgram = io->port->dgram;
 	weir_io_work(io);
-	if (lost && !dgram && io->epoch == epoch)
+	if (lost && !lossy && io->epoch == epoch)
 		refuse(io, lost, NULL);
 	while (refs) {
 		struct weir_io_slice *ref = refs;

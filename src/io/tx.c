@@ -36,6 +36,10 @@ static int submit(struct weir_io *io, struct weir_buf *buf)
 	uint64_t tag = (uintptr_t)buf;
 	size_t len = weir_buf_len(buf);
 
+	if (port->sctp)
+		return weir_io_sctp_submit(port->sock, buf);
+	if (flags & WEIR_IO_SEND_INFO)
+		return -EOPNOTSUPP;
 	if (port->dgram)
 		return weir_sock_sendto(port->sock, buf->data, len, 0, weir_buf_peer(buf), flags,
 					tag);
@@ -236,8 +240,11 @@ int weir_io_sendmsg(struct weir_io *io, struct weir_buf *buf, int flags, const s
 	if (msg) {
 		if (msg->msg_iovlen)
 			return -EINVAL;
-		if (msg->msg_controllen)
+		if (msg->msg_controllen && io->port && !io->port->sctp)
 			return -EOPNOTSUPP;
+		if (msg->msg_controllen && (rc = weir_io_sctp_parse(buf, msg)))
+			return rc;
+		more |= msg->msg_controllen ? WEIR_IO_SEND_INFO : 0;
 		if (msg->msg_name && msg->msg_namelen < sizeof(struct sockaddr_in))
 			return -EINVAL;
 		peer = msg->msg_name;
@@ -250,7 +257,7 @@ int weir_io_sendmsg(struct weir_io *io, struct weir_buf *buf, int flags, const s
 			return -EISCONN;
 		if (!weir_buf_len(buf))
 			return -EINVAL;
-	} else if (weir_buf_len(buf) > DATAGRAM_MAX) {
+	} else if (weir_buf_len(buf) > DATAGRAM_MAX && !(io->port && io->port->sctp)) {
 		return -EMSGSIZE;
 	}
 	rc = set_peer(buf, peer);

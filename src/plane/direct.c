@@ -21,7 +21,7 @@
 #include "../util/util.h"
 
 #define REST_MIN 2048 /* do not begin a read with less room than this */
-#define BATCH 32      /* datagrams, or connections, per call */
+#define BATCH WEIR_DIRECT_BATCH
 
 void weir_direct_init(struct weir_direct *d, uint32_t read_bytes)
 {
@@ -163,8 +163,11 @@ int weir_direct_recvmsgs(struct weir_sock *s, bool *ret_more)
 	struct iovec iov[BATCH];
 	struct weir_pool *pool;
 	int buffers[BATCH];
-	int n = 0, got, max, r = weir_core_dgram_pool(e, &pool);
+	int n = 0, got, max, r;
 
+	if (s->is_sctp)
+		return weir_sctp_recvmsgs(s, ret_more);
+	r = weir_core_dgram_pool(e, &pool);
 	/* Preparing a message costs as much as a look: twice what came the last time. */
 	max = r || pool->burst >= BATCH / 2 ? BATCH : 2 * (int)pool->burst + 1;
 	while (!r && n < max && (buffers[n] = weir_pool_take(pool)) >= 0) {

@@ -9,6 +9,8 @@
 
 #define WEIR_DIRECT_BUF_BYTES (512u << 10) /* stream buffers, where the options name no size */
 
+#define WEIR_DIRECT_BATCH 32 /* datagrams, or connections, per call: room for as many slices */
+
 /**
  * struct weir_direct - the buffer that streams are read into.
  * @pool: stream pool; NULL before the first read.
@@ -44,6 +46,20 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s);
  * Return: as weir_direct_recv(), but the number of buffers filled.
  */
 int weir_direct_recvmsgs(struct weir_sock *s, bool *ret_more);
+
+/** weir_sctp_recvmsgs() - the same for SCTP (sctp.c). */
+int weir_sctp_recvmsgs(struct weir_sock *s, bool *ret_more);
+
+/**
+ * weir_sctp_received() - report a message that was read.
+ * @s: SCTP socket.
+ * @pool: datagram pool.
+ * @buffer: where it lies, behind its head.
+ * @msg: what the kernel said of it: flags and control data.
+ * @len: bytes, over 0.
+ */
+void weir_sctp_received(struct weir_sock *s, struct weir_pool *pool, uint32_t buffer,
+			struct msghdr *msg, uint32_t len);
 
 /** weir_direct_accept() - accept some connections; as weir_direct_recv(). */
 int weir_direct_accept(struct weir_sock *s);

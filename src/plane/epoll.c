@@ -292,7 +292,7 @@ static void send_ops(struct weir_sock *s)
 		if (r == -EAGAIN || (r >= 0 && (size_t)r < asked && s->kind == WEIR_STREAM))
 			interest(s, EPOLLOUT, 0);
 		op_report(op, r);
-		if (s->kind == WEIR_DGRAM && r != -EAGAIN)
+		if (!weir_sock_ordered(s) && r != -EAGAIN)
 			continue;
 		if (r < 0 || (size_t)r < asked) {
 			cancel_ops(s);
@@ -420,7 +420,7 @@ static void serve_ready(struct weir_engine *e)
 {
 	struct epoll_plane *p = plane_of(e);
 
-	while (p->ready_at < p->ready_count && weir_core_room(e, 16)) {
+	while (p->ready_at < p->ready_count && weir_core_room(e, WEIR_DIRECT_BATCH)) {
 		struct epoll_event *ev = &p->ready[p->ready_at++];
 
 		if (ev->data.ptr && ev->events)

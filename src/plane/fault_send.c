@@ -43,7 +43,7 @@ static int refusal(struct weir_fault *f, const struct weir_txop *op)
 	if (weir_fault_hit(f, WEIR_FAULT_EAGAIN))
 		return -EAGAIN;
 	/* On a datagram socket these are its sender's to see: nothing is tried again. */
-	if (op->sock->kind == WEIR_DGRAM)
+	if (!weir_sock_ordered(op->sock))
 		return 0;
 	if (weir_fault_hit(f, WEIR_FAULT_ENOBUFS))
 		return -ENOBUFS;
@@ -166,10 +166,10 @@ static void send_dgram(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 
 void weir_fault_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 {
-	if (s->kind == WEIR_DGRAM)
-		send_dgram(s, ops, n);
-	else
+	if (weir_sock_ordered(s))
 		send_stream(s, ops, n);
+	else
+		send_dgram(s, ops, n);
 	weir_fault_pay_writable(s);
 }
 

@@ -343,9 +343,36 @@ static void dgram_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 	weir_core_of(s->engine)->up->received(s, &rx);
 }
 
+static void sctp_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
+{
+	struct weir_pool *pool = uring_of(s->engine)->dgram_pool;
+	uint32_t id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+	struct io_uring_recvmsg_out *out;
+	struct msghdr msg = { 0 };
+	char *data;
+
+	if (!(cqe->flags & IORING_CQE_F_BUFFER))
+		return;
+	uring_of(s->engine)->dgram.head++;
+	if (cqe->res <= (int)WEIR_DGRAM_HEAD_BYTES) {
+		weir_pool_kernel_done(pool, id);
+		return;
+	}
+	data = weir_pool_data(pool, id);
+	out = (struct io_uring_recvmsg_out *)data;
+	msg.msg_flags = (int)out->flags;
+	msg.msg_control = data + WEIR_DGRAM_CONTROL_AT;
+	msg.msg_controllen = out->controllen < WEIR_DGRAM_CONTROL_BYTES ? out->controllen :
+									  WEIR_DGRAM_CONTROL_BYTES;
+	weir_sctp_received(s, pool, id, &msg, (uint32_t)cqe->res - WEIR_DGRAM_HEAD_BYTES);
+}
+
 /* Why a request ended, in the core's terms. */
 static int end_reason(struct weir_sock *s, const struct io_uring_cqe *cqe)
 {
+	/* The head of an empty message: the end. */
+	if (s->is_sctp && cqe->res == (int)WEIR_DGRAM_HEAD_BYTES)
+		return 0;
 	if (cqe->res > 0 || s->kind == WEIR_DGRAM)
 		return cqe->res >= 0 ? -EAGAIN : cqe->res;
 	return cqe->res;
@@ -353,10 +380,12 @@ static int end_reason(struct weir_sock *s, const struct io_uring_cqe *cqe)
 
 void uring_rx_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 {
-	if (s->kind == WEIR_DGRAM)
-		dgram_cqe(s, cqe);
-	else
+	if (s->kind == WEIR_STREAM)
 		stream_cqe(s, cqe);
+	else if (s->is_sctp)
+		sctp_cqe(s, cqe);
+	else
+		dgram_cqe(s, cqe);
 	if (cqe->res > 0)
 		uring_hot_count(s);
 	if (!(cqe->flags & IORING_CQE_F_MORE))

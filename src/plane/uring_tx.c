@@ -5,12 +5,14 @@
  * Theory: a stream's requests go out as one chain of linked entries with MSG_WAITALL: the kernel
  *	sends each one whole, waiting for room inside the kernel, before it begins the next; one
  *	that ends short fails the link and the rest come back cancelled.  So several writes are in
- *	flight and none can overtake another.  Datagram requests are independent.
+ *	flight and none can overtake another.  So do messages of SCTP, which the kernel takes whole
+ *	or not at all.  Datagram requests are independent.
  * Invariants: 1. a chain lies in one submission (a chain that is cut would not be linked).
  * Ownership: requests are the core's; plane_word is 1 once reported.
  * Threads: the engine's.
  * Errors: as the completion says; a chain that finds no room is reported with EAGAIN.
- * Sources: io_uring_enter(2) IOSQE_IO_LINK; io_uring/net.c io_sendmsg() (Linux 6.18): short
+ * Sources: net/socket.c __sys_sendmsg_sock(), PROTO_CMSG_DATA_ONLY (Linux 6.1);
+ *	io_uring_enter(2) IOSQE_IO_LINK; io_uring/net.c io_sendmsg() (Linux 6.18): short
  *	transfers with MSG_WAITALL are retried, and fail the link if they stay short.
  * Tests: tests/contract/
  */
@@ -55,7 +57,7 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 {
 	struct weir_engine *e = s->engine;
 	struct uring_plane *p = uring_of(e);
-	bool stream = s->kind == WEIR_STREAM;
+	bool ordered = weir_sock_ordered(s);
 	struct io_uring_sqe *sqe;
 
 	/* A chain must not be cut by a submission in its middle. */
@@ -72,8 +74,8 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 			uring_pend(s, UR_UNSENT);
 			return;
 		}
-		fill(ops, sqe, stream);
-		if (stream && i + 1 < n && weir_ring_space(&p->ring))
+		fill(ops, sqe, s->kind == WEIR_STREAM);
+		if (ordered && i + 1 < n && weir_ring_space(&p->ring))
 			sqe->flags |= IOSQE_IO_LINK;
 		s->plane_refs++;
 	}
@@ -81,6 +83,9 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 
 void uring_tx_cqe(struct weir_txop *op, int res)
 {
+	/* Old kernels refuse control data of SCTP in a ring; other faults are found again. */
+	if (res == -EINVAL && op->sock->is_sctp && op->msg.msg_control && !op->sock->closing)
+		res = weir_direct_send(op->sock, &op->msg);
 	if (res == -EAGAIN)
 		poll_out(op->sock);
 	op->plane_word = OP_REPORTED;

@@ -244,23 +244,6 @@ static void wrong_descriptors(void **state)
 	rig_end(&r);
 }
 
-/* SCTP, where the kernel has it, is refused in words: the library cannot carry its messages yet. */
-static void sctp_is_refused(void **state)
-{
-	int fd = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
-	struct weir_error err = { 0 };
-	struct rig r;
-
-	(void)state;
-	if (fd < 0)
-		return;
-	rig_start(&r, NULL, NULL);
-	rig_io(&r, WEIR_IO_RECVMSG_SENDMSG, NULL, NULL, NULL);
-	t_expect(weir_io_open(r.io, fd, &err), &err, -EOPNOTSUPP);
-	close(fd);
-	rig_end(&r);
-}
-
 /* ---- inside the receive callbacks ---- */
 
 static void act_case(enum act act, bool in_segment, bool complete, size_t chunk)
@@ -656,14 +639,14 @@ static void free_each_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(bad_arguments),	      T_CASE(settings),
-		T_CASE(wrong_descriptors),    T_CASE(sctp_is_refused),
-		T_CASE(act_inside_read),      T_CASE(act_inside_segment),
-		T_CASE(act_inside_end),	      T_CASE(reader_later),
-		T_CASE(on_and_off),	      T_CASE(end_waits),
-		T_CASE(connect_and_accept),   T_CASE(connect_refused),
-		T_CASE(act_inside_connected), T_CASE(act_inside_closed),
-		T_CASE(free_any_time),	      T_CASE(free_each_other),
+		T_CASE(bad_arguments),	    T_CASE(settings),
+		T_CASE(wrong_descriptors),  T_CASE(act_inside_read),
+		T_CASE(act_inside_segment), T_CASE(act_inside_end),
+		T_CASE(reader_later),	    T_CASE(on_and_off),
+		T_CASE(end_waits),	    T_CASE(connect_and_accept),
+		T_CASE(connect_refused),    T_CASE(act_inside_connected),
+		T_CASE(act_inside_closed),  T_CASE(free_any_time),
+		T_CASE(free_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
