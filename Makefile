@@ -5,7 +5,7 @@
 PREFIX ?= /usr/local
 export DESTDIR
 
-.PHONY: all demo check bench tidy install clean help
+.PHONY: all demo check bench vm vm-all vm-shell vm-debug tidy install clean help
 .DEFAULT_GOAL := all
 
 all: ## build the library and the command; leaves build/weir
@@ -19,13 +19,29 @@ demo: ## stock iperf3 against our server, over every plane of this machine
 	@demo/demo.sh
 
 check: ## all tests: two compilers, sanitizers, rules; last line counts them
-	@scripts/deps.sh build check
+	@scripts/deps.sh build check vm
 	@scripts/check.sh
 
 bench: ## side-by-side benchmark of the host planes; ARGS="..." goes to it
 	@scripts/deps.sh build bench
 	@scripts/build.sh release weir-bench-host
 	@build/release/bench/weir-bench-host $(ARGS)
+
+vm: ## tests in a VM with the test NIC; K=7.3 is the kernel, T=zcrx the tests (beginning of name)
+	@scripts/deps.sh build vm
+	@tests/vm/vm.py test "$(K)" "$(T)"
+
+vm-all: ## the same on every kernel of the list
+	@scripts/deps.sh build vm
+	@tests/vm/vm.py all "$(T)"
+
+vm-shell: ## a shell in the VM: two namespaces, the test NIC between them, the tools; K= as above
+	@scripts/deps.sh build vm
+	@tests/vm/vm.py shell "$(K)"
+
+vm-debug: ## the tests on a kernel with KASAN, lockdep, kmemleak, UBSAN, compiled once; T= as above
+	@scripts/deps.sh build vm
+	@tests/vm/vm.py debug "$(T)"
 
 tidy: ## clang-tidy over the library and the command, and the rules test
 	@scripts/deps.sh build check
@@ -39,4 +55,4 @@ clean: ## remove everything that was built
 	@rm -rf build
 
 help: ## this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile

@@ -4,8 +4,10 @@
 # check.sh - all tests over all builds.  Last line: "N passed, N failed, N skipped".
 #
 # Builds release (gcc), clang, asan and tsan, each with -Werror; runs every test on release, unit,
-# contract and cli tests on asan, and the tests labelled "threads" on tsan.  Each build is counted
-# as a test, and so is that nothing is left behind: no file in TMPDIR, no process, no namespace.
+# contract and cli tests on asan, and the tests labelled "threads" on tsan, and the tests of the VM
+# on the newest kernel and on one without zero-copy receive (WEIR_CHECK_VM=no leaves these out, and
+# says so as a skip).  Each build is counted as a test, and so is that nothing is left behind: no
+# file in TMPDIR, no process, no namespace.
 # Exit status: 0 where nothing failed and every skip is on tests/expected-skips.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -61,6 +63,19 @@ run_tests() {
 		--test-output-size-failed 1000000 --no-tests=error "$@" \
 		</dev/null >"$results/test.$preset.log" 2>&1
 	[ -s "$results/$preset.xml" ] || record failed "ctest.$preset" "$results/test.$preset.log"
+}
+
+# The VM is prepared in a part of the cache; where it cannot be (no network), that is a failure.
+run_vm() {
+	if [ "${WEIR_CHECK_VM:-yes}" = no ]; then
+		record skipped vm "left out by WEIR_CHECK_VM=no"
+		return
+	fi
+	echo "== test in the VM"
+	python3 -B tests/vm/vm.py check "$results" >"$results/test.vm.log" 2>&1
+	# 1: some failed, which the JUnit files say; 2: it could not be run
+	[ $? -le 1 ] || record failed vm "$results/test.vm.log"
+	grep '^vm-' "$results/test.vm.log"
 }
 
 namespaces() {
@@ -125,6 +140,8 @@ fi
 build clang
 build asan && run_tests asan --label-regex '^(unit|contract|cli)$'
 build tsan && run_tests tsan --label-regex '^threads$'
+run_vm
 leftovers
 
-python3 -B scripts/check_report.py "$results" tests/expected-skips.txt
+python3 -B scripts/check_report.py "$results" tests/expected-skips.txt \
+	tests/vm/expected-skips.txt

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""check_report.py RESULTS EXPECTED-SKIPS - read what check.sh left, print it, end in one line.
+"""check_report.py RESULTS EXPECTED-SKIPS... - read what check.sh left, print it, end in one line.
 
 Theory: ctest writes one JUnit file per build; extra.txt has what was tested outside ctest.  A
 program of cmocka tests counts as many tests as it ran: its lines "[       OK ] name" and
@@ -106,6 +106,9 @@ def count_extra(totals, path):
             if verdict == "passed":
                 totals.passed += 1
                 continue
+            if verdict == "skipped":
+                totals.skip(name, log.strip())
+                continue
             totals.failed += 1
             with open(log.strip(), encoding="utf-8", errors="replace") as text:
                 report_failure(name, verdict, PROGRESS.sub("", text.read()))
@@ -133,8 +136,8 @@ def count_junit(totals, path):
 
 
 def main():
-    results, expected = sys.argv[1], sys.argv[2]
-    totals = Totals(read_expected(expected))
+    results, lists = sys.argv[1], sys.argv[2:]
+    totals = Totals([line for path in lists for line in read_expected(path)])
 
     count_extra(totals, os.path.join(results, "extra.txt"))
     for entry in sorted(os.listdir(results)):
@@ -144,7 +147,7 @@ def main():
         note = " (NOT EXPECTED)" if (name, reason) in totals.unexpected else ""
         print(f"skipped {name}: {reason}{note}")
     if totals.unexpected:
-        print(f"{len(totals.unexpected)} skips are not on {expected}")
+        print(f"{len(totals.unexpected)} skips are not on {' or '.join(lists)}")
     print(f"{totals.passed} passed, {totals.failed} failed, {len(totals.skips)} skipped",
           flush=True)
     return 1 if totals.failed or totals.unexpected else 0

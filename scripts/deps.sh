@@ -3,7 +3,7 @@
 #
 # deps.sh GROUP... - install the Debian packages that a group needs, and only those missing.
 #
-# Groups: build, check, demo, bench.  Says nothing where all is there.  Without root and without
+# Groups: build, check, demo, bench, vm.  Says nothing where all is there.  Without root and without
 # sudo, or without apt-get, it says what is missing and goes on: what follows may still work with
 # tools that came from elsewhere.
 set -u
@@ -16,7 +16,8 @@ packages_of() {
 		clang clang-tidy clang-format ;;
 	demo) echo iperf3 ;;
 	bench) echo iperf3 libuv1-dev ;;
-	*) echo "deps.sh: no group $1 (build, check, demo, bench)" >&2; return 1 ;;
+	vm) echo qemu-system-x86 mmdebstrap debian-archive-keyring uidmap libcmocka-dev ;;
+	*) echo "deps.sh: no group $1 (build, check, demo, bench, vm)" >&2; return 1 ;;
 	esac
 }
 

@@ -56,7 +56,8 @@ BANNED_CALLS = [
 
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}])/(?:home|work|root|Users)/\w")
-SPDX = re.compile(r"SPDX-License-Identifier: MIT\b")
+# Folder -> licence, where it is not MIT: a kernel module, and what user space includes of it.
+LICENCES = {"testnic": r"GPL-2\.0( WITH Linux-syscall-note)?"}
 
 
 class Tree:
@@ -207,7 +208,7 @@ def first_comment(text):
 
 
 def rule_module_comment(tree):
-    for path in tree.select(["src", "tools"], ".c"):
+    for path in tree.select(["src", "tools", "testnic"], ".c"):
         comment = first_comment(tree.read(path))
         for word in MODULE_WORDS:
             if word not in comment:
@@ -221,7 +222,7 @@ def rule_module_comment(tree):
 
 def rule_tests_named(tree):
     """Test files that a module comment names exist."""
-    for path in tree.select(["src", "tools"], ".c"):
+    for path in tree.select(["src", "tools", "testnic"], ".c"):
         comment = first_comment(tree.read(path))
         named = comment[comment.find("Tests:"):] if "Tests:" in comment else ""
         for name in re.findall(r"[\w/.-]+\.(?:c|sh|py)\b", named):
@@ -230,9 +231,11 @@ def rule_tests_named(tree):
 
 
 def rule_licence(tree):
-    for path in tree.select(None, ".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt"):
-        if not SPDX.search("\n".join(tree.lines(path)[:2])):
-            yield path, 1, "the first lines do not say SPDX-License-Identifier: MIT"
+    for path in tree.select(None, ".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt", "Kbuild"):
+        licence = LICENCES.get(path.split(os.sep)[0], "MIT")
+        if not re.search(rf"SPDX-License-Identifier: {licence}(?![\w.-])",
+                         "\n".join(tree.lines(path)[:2])):
+            yield path, 1, f"the first lines do not say SPDX-License-Identifier: {licence}"
 
 
 def rule_kernel_doc(tree):

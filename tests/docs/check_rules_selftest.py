@@ -117,6 +117,7 @@ PLANTED = [
     ("tests_named", "src/core/thing.c", ("test_thing.c", "test_nothing.c")),
     ("licence", "scripts/helper.sh", ("MIT", "none")),
     ("licence", "src/core/thing.c", ("/* SPDX", "/* SPDY")),
+    ("licence", "testnic/odd.h", C_LICENCE),
     ("kernel_doc", "include/weir/thing.h", (" * @thing: the thing.\n", "")),
     ("kernel_doc", "include/weir/thing.h", (" * @count: how many.\n", "")),
     ("kernel_doc", "include/weir/thing.h", (" * Return: the number.\n", "")),

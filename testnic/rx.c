@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * rx.c - the receiving driver: interrupt, NAPI, refill
+ *
+ * Theory:
+ *	The wire leaves completed frames in rxq->done and raises the queue's
+ *	"interrupt": a call on the CPU that the queue's interrupts belong to
+ *	(queue index over the online CPUs), which schedules the NAPI there. So
+ *	sender and receiver use different CPUs, as with hardware.
+ *
+ *	The NAPI moves done to its own list, gives frames to GRO, refills the
+ *	posted ring and wakes the Tx queues that wait for room. A frame whose
+ *	completion is delayed (fault) stops the list until it falls due.
+ *
+ * Invariants:
+ *	1. After a poll either the ring is full or starved is set.
+ *	2. A waiter's bit is set before its kick, and each poll takes all bits:
+ *	   no waiter is forgotten.
+ *	3. The NAPI is owned (NAPI_STATE_SCHED) from weirnic_rx_kick() until its
+ *	   poll is complete: no interrupt is under way when the NAPI is disabled.
+ *
+ * Ownership:
+ *	Frames in done, ready and held belong to the queue.
+ *
+ * Threads:
+ *	weirnic_rx_poll() in the NAPI's context; the lock guards what the wire
+ *	also touches. Kicks come from softirqs and from the timer.
+ *
+ * Errors:
+ *	Failed allocations are counted; the ring stays short until the next kick.
+ *
+ * Sources:
+ *	net/core/dev.c (napi_schedule_prep(), napi_complete_done()),
+ *	kernel/smp.c, Linux 7.3.
+ *
+ * Tests:
+ *	tests/vm/t/nic_wire.sh, tests/vm/t/zcrx_*.sh
+ */
+#include <linux/etherdevice.h>
+
+#include "weirnic.h"
+
+#define REFILL_BATCH	32
+
+/* On the CPU of the queue's interrupts. */
+static void interrupt(void *data)
+{
+	struct weirnic_rxq *rxq = data;
+
+	__napi_schedule_irqoff(&rxq->napi);
+}
+
+/**
+ * weirnic_rx_kick() - the queue's interrupt
+ * @rxq: the queue; any context with bottom halves off, or hard interrupts
+ */
+void weirnic_rx_kick(struct weirnic_rxq *rxq)
+{
+	int cpu = READ_ONCE(rxq->irq_cpu);
+
+	if (!napi_schedule_prep(&rxq->napi))
+		return;
+	if (!READ_ONCE(weirnic_param_spread) || cpu == smp_processor_id() || !cpu_online(cpu) ||
+	    smp_call_function_single_async(cpu, &rxq->irq))
+		__napi_schedule(&rxq->napi);
+}
+
+static enum hrtimer_restart delay_over(struct hrtimer *timer)
+{
+	weirnic_rx_kick(container_of(timer, struct weirnic_rxq, delay_timer));
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * weirnic_rx_init() - set up what a queue has for all its life
+ * @rxq: the queue, zeroed but for wd and index
+ */
+void weirnic_rx_init(struct weirnic_rxq *rxq)
+{
+	spin_lock_init(&rxq->lock);
+	u64_stats_init(&rxq->stats.syncp);
+	__skb_queue_head_init(&rxq->done);
+	__skb_queue_head_init(&rxq->ready);
+	INIT_CSD(&rxq->irq, interrupt, rxq);
+	hrtimer_setup(&rxq->delay_timer, delay_over, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+}
+
+static u32 allocate(struct weirnic_rxq *rxq, netmem_ref *batch, u32 want, u32 *failed)
+{
+	u32 n;
+
+	for (n = 0; n < want; n++) {
+		batch[n] = 0;
+		if (!weirnic_fault_hit(rxq->wd, WEIRNIC_FAULT_ALLOC_FAIL))
+			batch[n] = page_pool_alloc_netmems(rxq->mem.pool,
+							   GFP_ATOMIC | __GFP_NOWARN);
+		if (!batch[n]) {
+			(*failed)++;
+			break;
+		}
+	}
+	return n;
+}
+
+/**
+ * weirnic_rx_refill() - post buffers until the ring is full or allocation fails
+ * @rxq: the queue; in its NAPI, or while that is disabled
+ */
+void weirnic_rx_refill(struct weirnic_rxq *rxq)
+{
+	netmem_ref batch[REFILL_BATCH];
+	u32 want, n, i, failed = 0;
+
+	do {
+		want = min(rxq->mem.size - weirnic_rxq_posted(rxq), REFILL_BATCH);
+		n = allocate(rxq, batch, want, &failed);
+		spin_lock_bh(&rxq->lock);
+		for (i = 0; i < n; i++)
+			rxq->mem.posted[rxq->tail++ & (rxq->mem.size - 1)] = batch[i];
+		rxq->starved = failed;
+		if (failed) {
+			u64_stats_update_begin(&rxq->stats.syncp);
+			u64_stats_inc(&rxq->stats.alloc_fail);
+			u64_stats_update_end(&rxq->stats.syncp);
+		}
+		spin_unlock_bh(&rxq->lock);
+	} while (n == REFILL_BATCH);
+}
+
+/**
+ * weirnic_rx_wake_waiters() - schedule the Tx queues that wait for room here
+ * @rxq: the queue
+ */
+void weirnic_rx_wake_waiters(struct weirnic_rxq *rxq)
+{
+	struct weirnic_dev *peer;
+	u64 waiters;
+
+	if (!READ_ONCE(rxq->waiters))
+		return;
+	spin_lock_bh(&rxq->lock);
+	waiters = rxq->waiters;
+	rxq->waiters = 0;
+	spin_unlock_bh(&rxq->lock);
+	local_bh_disable();
+	rcu_read_lock();
+	peer = rcu_dereference(rxq->wd->peer);
+	for (; peer && waiters; waiters &= waiters - 1)
+		napi_schedule(&peer->txq[__ffs64(waiters)].napi);
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+static void collect(struct weirnic_rxq *rxq)
+{
+	spin_lock(&rxq->lock);
+	skb_queue_splice_tail_init(&rxq->done, &rxq->ready);
+	if (rxq->held && !ktime_before(ktime_get(), WEIRNIC_RX_CB(rxq->held)->due)) {
+		__skb_queue_tail(&rxq->ready, rxq->held);
+		rxq->held = NULL;
+	}
+	spin_unlock(&rxq->lock);
+}
+
+/* The oldest frame whose completion is due. */
+static struct sk_buff *next_due(struct weirnic_rxq *rxq)
+{
+	struct sk_buff *skb = skb_peek(&rxq->ready);
+	ktime_t due;
+
+	if (!skb)
+		return NULL;
+	due = WEIRNIC_RX_CB(skb)->due;
+	if (due) {
+		ktime_t left = ktime_sub(due, ktime_get());
+
+		if (left > 0) {
+			hrtimer_start(&rxq->delay_timer, left, HRTIMER_MODE_REL_SOFT);
+			return NULL;
+		}
+	}
+	__skb_unlink(skb, &rxq->ready);
+	return skb;
+}
+
+int weirnic_rx_poll(struct napi_struct *napi, int budget)
+{
+	struct weirnic_rxq *rxq = container_of(napi, struct weirnic_rxq, napi);
+	struct sk_buff *skb;
+	int work = 0;
+
+	if (!budget)
+		return 0;
+	collect(rxq);
+	while (work < budget) {
+		skb = next_due(rxq);
+		if (!skb)
+			break;
+		memset(skb->cb, 0, sizeof(struct weirnic_rx_cb));
+		skb->protocol = eth_type_trans(skb, rxq->wd->ndev);
+		napi_gro_receive(napi, skb);
+		work++;
+	}
+	weirnic_rx_refill(rxq);
+	weirnic_rx_wake_waiters(rxq);
+	if (work < budget)
+		napi_complete_done(napi, work);
+	return work;
+}

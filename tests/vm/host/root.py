@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""root.py - a small Debian 13: the compiler for modules, and the programs of the VM.
+
+Theory: mmdebstrap makes it as a tar file, as root or by user namespaces, and it is unpacked
+without its devices; so it needs no root to use either.  Headers of kernels are unpacked into it,
+not installed, because their dependencies would bring whole kernels.  Commands run in it by chroot,
+in a mount namespace of their own that has the host's /dev and the source tree at /weir.
+
+Invariants: a root is complete where it exists under its name; its name has a hash of what is in
+it, so that a changed list makes a new one.
+"""
+import hashlib
+import os
+import re
+import shlex
+
+from . import apt
+from .common import Failed, as_root_user, cache, locked, note, published, remove, run, scratch
+
+PACKAGES = [
+    # programs of the VM
+    "bash", "busybox-static", "ethtool", "iperf3", "iproute2", "kmod",
+    # compiles modules, plugins of ip, and the kernel of `make vm-debug`
+    "gcc-14", "libc6-dev", "make", "pahole", "bc", "bison", "flex", "libelf-dev", "libssl-dev",
+    "perl-base", "xz-utils",
+]
+EXCLUDED = ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/info/*"]
+MOUNT_SCRIPT = """set -e
+root=$1; shift
+mkdir -p "$root/dev" "$root/proc" "$root/weir" "$root/build"
+mount --rbind /dev "$root/dev"
+mount --rbind /proc "$root/proc"
+while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done
+shift
+exec chroot "$root" "$@"
+"""
+
+
+def path():
+    digest = hashlib.sha256("\n".join(PACKAGES + EXCLUDED + ["1"]).encode()).hexdigest()[:12]
+    return cache("root-" + digest)
+
+
+def get():
+    """The root's folder, made where it is not there."""
+    folder = path()
+    with locked("root"):
+        if os.path.exists(folder):
+            return folder
+        note("making a Debian 13 root for compiler and programs (about a minute)")
+        tar = cache("root.tar")
+        sources = apt.source_lines(apt.ROOT_RELEASE)
+        command = ["mmdebstrap", "--variant=apt", "--format=tar", "--architectures=amd64",
+                   "--include=" + ",".join(PACKAGES)]
+        command += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+        run(command + [apt.ROOT_RELEASE, tar] + sources, "mmdebstrap")
+        with published(folder) as making:
+            run(["tar", "-C", making, "--exclude=./dev/*", "--no-same-owner", "-xf", tar],
+                "unpacking the root")
+        remove(tar)
+        base = os.path.dirname(folder)
+        for name in os.listdir(base):
+            if name.startswith("root-") and os.path.join(base, name) != folder:
+                remove(os.path.join(base, name))
+    return folder
+
+
+def enter(command, binds, what):
+    """Run a shell command in the root, with folders of the host bound: {host: inside}."""
+    root = get()
+    mounts = [word for pair in binds.items() for word in pair]
+    return run(as_root_user(["sh", "-c", MOUNT_SCRIPT, "sh", root] + mounts
+                            + ["--", "/bin/sh", "-c", command]), what)
+
+
+def wanted_headers(kernel):
+    """The header packages of a kernel: its own, the common ones, and their tools."""
+    wanted = [(kernel["headers"], kernel["version"])]
+    for name in apt.depends(kernel["headers"], kernel["version"]):
+        if re.match(r"linux-(headers-.*-common|kbuild-.*|base-\d)", name):
+            wanted.append((name, kernel["version"]))
+    return wanted
+
+
+def headers(kernel):
+    """The folder, as seen in the root, against which modules of this kernel are built."""
+    if not kernel["headers"]:
+        raise Failed(f"no headers for {kernel['version']} that {apt.ROOT_RELEASE} can use")
+    root = get()
+    inside = "/usr/src/" + kernel["headers"]
+    stamp = os.path.join(root, "usr/src", "." + kernel["headers"] + ".complete")
+    with locked("headers"):
+        if os.path.exists(stamp):
+            return inside
+        note(f"fetching the headers of Linux {kernel['version']}")
+        with scratch(cache("headers.making")) as making:
+            unpacked = os.path.join(making, "unpacked")
+            os.mkdir(unpacked)
+            apt.unpack(apt.download(making, wanted_headers(kernel)), unpacked)
+            for part in ("usr/src", "usr/lib", "usr/lib/modules"):
+                source = os.path.join(unpacked, part)
+                for name in os.listdir(source) if os.path.isdir(source) else []:
+                    target = os.path.join(root, part, name)
+                    if name.startswith(("linux-", kernel["abi"])):
+                        os.makedirs(os.path.dirname(target), exist_ok=True)
+                        remove(target)
+                        os.rename(os.path.join(source, name), target)
+        open(stamp, "w", encoding="utf-8").close()
+    return inside
+
+
+def quote(*words):
+    return " ".join(shlex.quote(word) for word in words)

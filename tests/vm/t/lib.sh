@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+#
+# lib.sh - what the tests of the VM share; sourced by them, no test.
+#
+# Theory: a test makes its NIC pair by `pair`, and everything that it makes or starts is removed
+# when it ends, however it ends: processes, namespaces (and with them the NICs), the module.
+#
+#   namespace a                        namespace b
+#   wn0 (receiver) ------ wire ------- wn1 (sender)
+#   10.77.0.1/24, fd77::1/64           10.77.0.2/24, fd77::2/64
+#
+# PID 1 looks at what is left after the test; what is left fails it.
+
+export IP_LIB_DIR=/lib/ip
+MODULE=/lib/weirnic.ko
+DEBUGFS=/sys/kernel/debug/weirnic
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+# skip REASON: the test cannot run on this kernel.
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# fact NAME: of the kernel that runs: series, version, module, debug.
+fact() {
+	sed -n "s/^$1=//p" /kernel.facts
+}
+
+# How much slower than the usual kernel this one is: deadlines are multiplied by it, here and in
+# weir-zcraw.
+SLOW=1
+[ "$(fact debug)" = yes ] && SLOW=6
+export SLOW
+
+# wait_for DEADLINE_S COMMAND...: until the command succeeds; fails after the deadline.
+wait_for() {
+	local deadline=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
+
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt $deadline ] || return 1
+		read -rt 0.02 <> <(:) # a pause without a process
+	done
+	return 0
+}
+
+in_a() {
+	ip netns exec a "$@"
+}
+
+in_b() {
+	ip netns exec b "$@"
+}
+
+nic_available() {
+	[ -e $MODULE ]
+}
+
+# nic_load [PARAMETER=VALUE...]: load the module, where it is not loaded.
+nic_load() {
+	nic_available || skip "no test NIC: no headers for this kernel"
+	[ -d /sys/module/weirnic ] && return
+	insmod $MODULE "$@" || fail "the module cannot be loaded"
+}
+
+nic_unload() {
+	[ -d /sys/module/weirnic ] || return 0
+	rmmod weirnic
+}
+
+# pair [WORDS...]: the pair of the drawing above, both ends up; the words stand before "type" of
+# `ip link add` (numrxqueues 8 ...).  MTU=... gives both another MTU than 1500.
+pair() {
+	nic_load
+	ip netns add a && ip netns add b || fail "no network namespaces"
+	ip -n a link add wn0 "$@" type weirnic peer name wn1 netns b || fail "ip link add"
+	pair_up
+}
+
+# quiet_pair [WORDS...]: a pair with IPv4 only, where nobody sends anything by itself: no IPv6, no
+# ARP.  What is counted then is what the test sent.
+quiet_pair() {
+	local name
+
+	nic_load
+	for name in a b; do
+		ip netns add $name || fail "no network namespaces"
+		ip netns exec $name sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+			net.ipv6.conf.default.disable_ipv6=1
+	done
+	ip -n a link add wn0 "$@" type weirnic peer name wn1 netns b || fail "ip link add"
+	quiet_end_up a wn0 1 2 && quiet_end_up b wn1 2 1 || fail "the links cannot be raised"
+	wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "wn0 has no carrier"
+}
+
+# quiet_end_up NAMESPACE DEV NUMBER PEERS_NUMBER
+quiet_end_up() {
+	ip -n "$1" -batch - <<-END
+		link set lo up
+		link set $2 address 02:00:00:00:00:0$3 ${MTU:+mtu $MTU} up
+		addr add 10.77.0.$3/24 dev $2
+		neigh add 10.77.0.$4 lladdr 02:00:00:00:00:0$4 dev $2 nud permanent
+	END
+}
+
+# Addresses, and both ends up: one process for each end, because a process costs 10 ms here.
+pair_up() {
+	end_up a wn0 1 && end_up b wn1 2 || fail "the links cannot be raised"
+	wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "wn0 has no carrier"
+}
+
+# end_up NAMESPACE DEV NUMBER
+end_up() {
+	ip -n "$1" -batch - <<-END
+		link set lo up
+		link set $2 ${MTU:+mtu $MTU} up
+		addr add 10.77.0.$3/24 dev $2
+		addr add fd77::$3/64 dev $2 nodad
+	END
+}
+
+# Both ends of a pair are gone, and so are the namespaces.
+pair_down() {
+	local name
+
+	for name in a b; do
+		[ -e /run/netns/$name ] && ip netns delete $name
+	done
+	[ ! -d $DEBUGFS ] || wait_for 10 no_device || fail "a device is left: $(ls $DEBUGFS)"
+}
+
+no_device() {
+	! ls $DEBUGFS | grep -q '^weirnic\.'
+}
+
+# device_of DEV: the parent device, which names the folder of debugfs.
+device_of() {
+	local end=a
+
+	[ "$1" = wn1 ] && end=b
+	ip netns exec $end ethtool -i "$1" | sed -n 's/^bus-info: //p'
+}
+
+# debugfs_of DEV: its folder
+debugfs_of() {
+	echo "$DEBUGFS/$(device_of "$1")"
+}
+
+# stat_of DEV COUNTER: one number, as of "stat_of wn0 rx2.packets"
+stat_of() {
+	sed -n "s/^$2 //p" "$(debugfs_of "$1")/stats"
+}
+
+# fault DEV NAME EVERY [TIMES]; also fault DEV seed N
+fault() {
+	local dev=$1 name=$2
+
+	shift 2
+	echo "$*" >"$(debugfs_of "$dev")/fault/$name"
+}
+
+# In the background, ended with the test: background COMMAND...; $! is its id.
+started=()
+background() {
+	"$@" &
+	started+=($!)
+}
+
+cleanup() {
+	local status=$? pid
+
+	trap - EXIT
+	for pid in "${started[@]}"; do
+		kill "$pid" 2>/dev/null
+	done
+	for pid in "${started[@]}"; do
+		wait "$pid" 2>/dev/null
+	done
+	(pair_down && nic_unload) || status=1
+	exit $status
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# nic_channels.sh - fewer and more queues, with the link up and traffic on it
+#
+# Timeout: 120
+#
+# Theory
+#	A TCP stream runs while the number of channels goes down and up at both ends; it must go
+#	on after each change. The default RSS table follows the number of queues; a number is
+#	refused when a rule or a table needs a queue above it.
+. "$(dirname "$0")/lib.sh"
+
+# channels DEV: how many are on
+channels() {
+	local where=in_a
+	[ "$1" = wn1 ] && where=in_b
+	$where ethtool -l "$1" | awk '/^Current/ { now = 1 } now && /^Combined/ { print $2 }'
+}
+table_queues() {
+	in_a ethtool -x wn0 | awk -F: '/^RSS hash key/ { exit } /^ +[0-9]+:/ { print $2 }' |
+		tr -s ' ' '\n' | grep . | sort -nu | tr '\n' ' '
+}
+
+sum() { awk -v name="$1" '$1 ~ "^rx[0-9]+\\." name "$" { n += $2 } END { print n }' "$stats"; }
+# The stream goes on: a megabyte more arrives.
+goes_on() {
+	local before
+	before=$(sum bytes)
+	wait_for 15 eval "[ \$(sum bytes) -gt $((before + 1000000)) ]" ||
+		fail "$1: the stream stands still: $(cat client.out)"
+}
+
+pair numrxqueues 8 numtxqueues 8
+stats=$(debugfs_of wn0)/stats
+[ "$(channels wn0)" = 8 ] || fail "8 channels wanted, there are '$(channels wn0)'"
+background ip netns exec a iperf3 -s -1 -B 10.77.0.1 >server.out 2>&1
+wait_for 5 in_a grep -q ":1451 .* 0A " /proc/net/tcp || fail "iperf3 does not listen"
+ip netns exec b iperf3 -c 10.77.0.1 -t 100 -P 4 -b 30M >client.out 2>&1 &
+client=$!
+started+=("$client")
+goes_on "before any change"
+for n in 2 1 8; do
+	in_a ethtool -L wn0 combined $n || fail "wn0: $n channels"
+	[ "$(channels wn0)" = $n ] || fail "wn0 has $(channels wn0) channels, not $n"
+	want=$(seq -s ' ' 0 $((n - 1)))
+	[ "$(table_queues)" = "$want " ] || fail "$n channels, table: $(table_queues)"
+	peer=$((n > 4 ? 2 : 4))
+	in_b ethtool -L wn1 combined $peer || fail "wn1: $peer channels"
+	goes_on "$n and $peer channels"
+done
+kill -0 "$client" || fail "the stream: $(cat client.out)"
+kill "$client"
+in_b ping -q -c 2 -i 0.2 -W 5 10.77.0.1 >/dev/null || fail "no ping afterwards"
+
+in_a ethtool -L wn0 combined 9 2>/dev/null && fail "nine of eight"
+in_a ethtool -L wn0 combined 0 2>/dev/null && fail "none"
+in_a ethtool -L wn0 rx 2 2>/dev/null && fail "separate Rx channels"
+in_a ethtool -N wn0 flow-type tcp4 dst-port 1 action 6 loc 0 || fail "rule"
+in_a ethtool -L wn0 combined 6 2>/dev/null && fail "the queue of a rule switched off"
+in_a ethtool -L wn0 combined 7 || fail "7 channels"
+in_a ethtool -N wn0 delete 0
+in_a ethtool -X wn0 equal 2 start 3 || fail "table"
+in_a ethtool -L wn0 combined 4 2>/dev/null && fail "a queue of the table switched off"
+in_a ethtool -L wn0 combined 5 || fail "5 channels"
+[ "$(table_queues)" = "3 4 " ] || fail "the user's table was changed: $(table_queues)"
+ip -n a link set wn0 down
+in_a ethtool -L wn0 combined 6 || fail "6 channels with the link down"
+ip -n a link set wn0 up
+wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "no carrier"
+in_b ping -q -c 1 -W 5 10.77.0.1 >/dev/null || fail "no ping"
+echo "channels change under traffic; what is in use stays"

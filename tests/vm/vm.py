@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+vm.py test [SERIES [PATTERN]]   run the tests whose name begins with PATTERN on one kernel
+vm.py all [PATTERN]             the same on every kernel of the list; a missing one is reported
+vm.py check FOLDER              selftest, newest kernel, and the library's tests on one without
+                                zero-copy receive; JUnit to FOLDER
+vm.py shell [SERIES]            a shell in the VM, two namespaces with the test NIC between them
+vm.py debug [PATTERN]           the tests on a kernel built with KASAN, lockdep, kmemleak, UBSAN
+vm.py selftest [SERIES]         tests that misbehave must be found out
+vm.py fetch [SERIES...]         only fetch and make what the others need
+
+Theory: a run takes a kernel (kernels.py), a root with compiler and programs (root.py), what this
+tree gives (parts.py), writes an initramfs (image.py), boots it (machine.py) and reads PID 1's
+report (report.py).  Everything of a run lies in build/vm/SERIES/: results.txt, junit.xml, the
+report serial.log, the kernel's console.log.
+
+Environment: WEIR_VM_CACHE (where kernels and root lie), WEIR_VM_ACCEL (kvm or tcg), V=1 (print
+the output of tests that passed, too).
+Exit status: 0 where all passed and every skip was expected, 1 where not, 2 where it cannot be run.
+"""
+import os
+import signal
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+
+from host import debugkernel, image, kernels, machine, parts, report, root, selftest  # noqa: E402
+from host.common import Failed, TREE, VM, die, locked_file, note, remove, verbose  # noqa: E402
+from host.common import run as run_command  # noqa: E402
+
+# Oldest first.  One entry may name alternatives: the first that there is.
+SERIES = [["6.1"], ["6.12"], ["6.19", "6.18"], ["7.2"], ["7.3"]]
+NEWEST = "7.3"
+WITHOUT_ZCRX = "6.12"
+# Time limits of tests are for a machine that does nothing else; on a busy one all is slower.
+BUSY = 2
+DEBUG_SLOW = 6  # as SLOW in t/lib.sh
+# Older kernels take fallbacks that are in no other run; the host's tests run on a new one anyhow.
+WHOLE_CONTRACT = ["6.1", "6.12", "6.18", "6.19"]
+EXPECTED = os.path.join(VM, "expected-skips.txt")
+
+
+def folder_of(label):
+    folder = os.path.join(TREE, "build", "vm", label)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def own_folder(label):
+    """The run's folder belongs to one run at a time, which is as long as its lock is held."""
+    return locked_file(os.path.join(folder_of(label), "lock"), f"uses build/vm/{label}")
+
+
+def build_programs():
+    """What the VM takes of build/release, as the sources are now."""
+    with locked_file(os.path.join(TREE, "build", "vm", "lock"), "builds the programs"):
+        run_command([os.path.join(TREE, "scripts", "build.sh"), "release"], "building the programs")
+
+
+def prepare(kernel, label, plan, broken):
+    """
+    Write the initramfs of a run; return its path.  Why the module cannot be built, where it should,
+    is added to the list `broken`.
+    """
+    folder = folder_of(label)
+    build_programs()
+    module = plugin = None
+    try:
+        module, plugin = parts.build_module(kernel, folder)
+    except Failed as error:
+        if kernel["headers"]:
+            broken.append(str(error))
+        note(f"{error}: going on without the test NIC")
+    path = os.path.join(folder, "initramfs")
+    whole = kernel["series"] in WHOLE_CONTRACT
+    files = {"contract.list": parts.contract_list(with_faults=whole),
+             "kernel.facts": f"series={kernel['series']}\nversion={kernel['version']}\n"
+                             f"module={'yes' if module else 'no'}\n"
+                             f"debug={'yes' if kernel.get('tree') else 'no'}\n"}
+    image.write(path, root.get(), kernel,
+                {"init": parts.init_program(), "module": module, "ip_plugin": plugin,
+                 "programs": parts.programs(), "files": files}, plan, VM)
+    return path
+
+
+def follow(guest, run, plan, log, quiet):
+    """Take the report's lines until the machine ends or hangs; quiet: print nothing."""
+    limits = {test.name: test.timeout_s for test in plan}
+
+    def limit_s():
+        if run.boot_s is None:
+            return machine.BOOT_S
+        return limits.get(run.running, 60) + machine.HANG_MARGIN_S
+
+    for line in guest.lines(limit_s):
+        if line is None:
+            note("the machine says nothing any more: asking the kernel for its tasks")
+            guest.ask_for_tasks()
+            run.broke_off("the machine hung; its tasks are in console.log")
+            return
+        log.write(line + "\n")
+        log.flush()
+        result = run.take(line)
+        if result and not quiet:
+            report.print_result(result)
+            if result.verdict == "failed" or verbose():
+                report.print_output(result)
+
+
+def arguments_of(kernel):
+    """Of the kernel's command line: the debug kernel has no mitigations and says so as an error."""
+    return "" if kernel.get("tree") else "mitigations=off"
+
+
+def boot(kernel, label, plan, initramfs, accel, quiet):
+    """One boot with the plan; the report.Run of it."""
+    folder = folder_of(label)
+    run = report.Run(label, ["kernel_boot"] + [test.name for test in plan] + ["kernel_end"])
+    guest = machine.Machine(kernel["image"], initramfs, folder, accel, arguments_of(kernel))
+    with open(os.path.join(folder, "serial.log"), "w", encoding="utf-8") as log:
+        try:
+            guest.start()
+            follow(guest, run, plan, log, quiet)
+        finally:
+            guest.end()
+    if not run.done and run.boot_s is not None:
+        broken = run.broke_off("the machine ended in it; see console.log")
+        if broken and not quiet:
+            report.print_result(broken)
+            report.print_output(broken)
+    return run
+
+
+def tail(path, count):
+    if os.path.exists(path):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            print("".join(file.readlines()[-count:]).rstrip())
+
+
+def boot_somehow(kernel, label, plan, initramfs, quiet=False):
+    """
+    Boot by the best way there is; (the report.Run, the way).  The initramfs is removed, quiet
+    prints no results.
+    """
+    try:
+        return boot_either_way(kernel, label, plan, initramfs, quiet)
+    finally:
+        remove(initramfs)
+
+
+def boot_either_way(kernel, label, plan, initramfs, quiet):
+    accel = machine.accelerator()
+    run = boot(kernel, label, plan, initramfs, accel, quiet)
+    if run.boot_s is None and accel == "kvm" and not os.environ.get("WEIR_VM_ACCEL"):
+        note("no guest starts by this machine's KVM: emulating")
+        open(machine.no_kvm_mark(), "w", encoding="utf-8").close()
+        accel = "tcg"
+        run = boot(kernel, label, plan, initramfs, accel, quiet)
+    if run.boot_s is None:
+        tail(os.path.join(folder_of(label), "qemu.log"), 5)
+        tail(os.path.join(folder_of(label), "console.log"), 40)
+        run.broke_off("the kernel did not reach user space")
+    return run, accel
+
+
+def run_plan(kernel, label, plan, results):
+    """Run the planned tests on one kernel and print what came of it; True where all is well."""
+    began = time.monotonic()
+    broken = []
+    initramfs = prepare(kernel, label, plan, broken)
+    prepared_s = time.monotonic() - began
+    run, accel = boot_somehow(kernel, label, plan, initramfs)
+    for text in broken:
+        run.add_failure("module_build", text)
+    report.write_all(run, folder_of(label))
+    if results:
+        report.write_junit(run, os.path.join(results, f"vm-{label}.xml"))
+    unexpected = list(report.unexpected_skips(run, EXPECTED))
+    for result in unexpected:
+        print(f"skip not on tests/vm/expected-skips.txt: vm-{label}:{result.name}: "
+              f"{result.reason}")
+    print(f"vm-{label}: Linux {kernel['version']} by {accel}, user space after "
+          f"{run.boot_s if run.boot_s is not None else '-'} s, prepared in {prepared_s:.0f} s, "
+          f"{time.monotonic() - began:.0f} s in all: {run.count('passed')} passed, "
+          f"{run.count('failed')} failed, {run.count('skipped')} skipped", flush=True)
+    return run.count("failed") == 0 and not unexpected
+
+
+def run_kernel(kernel, label, pattern, slow_by=1, results=None):
+    """Run the tests whose name begins with the pattern."""
+    plan = parts.tests(pattern, slow_by * BUSY)
+    if not plan:
+        raise Failed(f"no test in tests/vm/t begins with {pattern!r}")
+    with own_folder(label):
+        return run_plan(kernel, label, plan, results)
+
+
+def kernel_of(names):
+    """The kernel of the first series of the names that there is; None where there is none."""
+    for series in names:
+        kernel = kernels.get(series)
+        if kernel:
+            return kernel
+    return None
+
+
+def must_kernel(series):
+    kernel = kernel_of([series])
+    if not kernel:
+        raise Failed(f"no Debian suite has Linux {series}")
+    return kernel
+
+
+def command_test(arguments):
+    series = (arguments[0:1] or [""])[0] or NEWEST
+    return run_kernel(must_kernel(series), series, (arguments[1:2] or [""])[0])
+
+
+def command_all(arguments):
+    good = True
+    for names in SERIES:
+        try:
+            kernel = kernel_of(names)
+            if not kernel:
+                raise Failed(f"MISSING: no Debian suite has Linux {' or '.join(names)}")
+            good &= run_kernel(kernel, kernel["series"], (arguments[0:1] or [""])[0])
+        except Failed as error:
+            print(f"vm-{names[0]}: {error}", flush=True)
+            good = False
+    return good
+
+
+def command_check(arguments):
+    results = arguments[0]
+    good = run_selftest(NEWEST, results)
+    for series, pattern in ((NEWEST, ""), (WITHOUT_ZCRX, "lib_")):
+        good &= run_kernel(must_kernel(series), series, pattern, results=results)
+    return good
+
+
+def command_shell(arguments):
+    series = (arguments[0:1] or [""])[0] or NEWEST
+    kernel = must_kernel(series)
+    label = series + "-shell"
+    accel = os.environ.get("WEIR_VM_ACCEL", "tcg")
+    with own_folder(label):
+        initramfs = prepare(kernel, label, None, [])
+        guest = machine.Machine(kernel["image"], initramfs, folder_of(label), accel,
+                                arguments_of(kernel))
+        print("^A x ends the machine at once", flush=True)
+        try:
+            return guest.run_shell() == 0
+        finally:
+            remove(initramfs)
+
+
+def command_debug(arguments):
+    kernel = debugkernel.get(NEWEST)
+    return run_kernel(kernel, "debug", (arguments[0:1] or [""])[0], slow_by=DEBUG_SLOW)
+
+
+def run_selftest(series, results=None):
+    """The misbehaving tests on a kernel; True where each was found out."""
+    kernel = must_kernel(series)
+    plan = selftest.plan()
+    with own_folder("selftest"):
+        initramfs = prepare(kernel, "selftest", plan, [])
+        run, _ = boot_somehow(kernel, "selftest", plan, initramfs, quiet=True)
+    judged = selftest.judge(run)
+    if results:
+        report.write_junit(judged, os.path.join(results, "vm-selftest.xml"))
+    print(f"vm-selftest: {judged.count('passed')} passed, {judged.count('failed')} failed",
+          flush=True)
+    return judged.count("failed") == 0
+
+
+def command_selftest(arguments):
+    return run_selftest((arguments[0:1] or [""])[0] or NEWEST)
+
+
+def command_fetch(arguments):
+    root.get()
+    good = True
+    for names in [[name] for name in arguments] or SERIES:
+        kernel = kernel_of(names)
+        print(f"{names[0]}: {kernel['version'] if kernel else 'MISSING'}")
+        good &= kernel is not None
+        if kernel and kernel["headers"]:
+            root.headers(kernel)
+    return good
+
+
+COMMANDS = {"test": command_test, "all": command_all, "check": command_check,
+            "shell": command_shell, "debug": command_debug, "fetch": command_fetch,
+            "selftest": command_selftest}
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *ignored: sys.exit(143))
+    command = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    if not command or (command is command_check and len(sys.argv) < 3):
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    try:
+        return 0 if command(sys.argv[2:]) else 1
+    except Failed as error:
+        die(error)
+        return 2
+    except KeyboardInterrupt:
+        die("ended by the user")
+        return 130
+    except Exception:  # a fault of this program is not a failed test
+        traceback.print_exc()
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

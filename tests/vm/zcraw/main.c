@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - weir-zcraw: scenarios of zero-copy receive against the kernel, without any library.
+ *
+ * Theory: what the library does is only worth as much as what the kernel and the test NIC do under
+ * it.  This program registers queues, receives and returns buffers by itself, in its own reading of
+ * the interface, and so tells a fault of the kernel or of the NIC from one of the library.  The
+ * tables of the other files are the scenarios; each runs in a process of its own, is ended after a
+ * deadline, and what it changed is undone after it.  "weir-zcraw list" prints them all.
+ */
+#include "zcraw.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct scenario *const tables[] = {
+	scenarios_move,	 scenarios_hard, scenarios_life,
+	scenarios_fault, scenarios_send, scenarios_devmem
+};
+#define TABLES (sizeof tables / sizeof *tables)
+
+static const struct scenario *find(const char *name)
+{
+	for (size_t i = 0; i < TABLES; i++)
+		for (const struct scenario *s = tables[i]; s->name; s++)
+			if (!strcmp(s->name, name))
+				return s;
+	return NULL;
+}
+
+static void list(void)
+{
+	for (size_t i = 0; i < TABLES; i++)
+		for (const struct scenario *s = tables[i]; s->name; s++)
+			printf("%-20s %s\n", s->name, s->what);
+}
+
+static int usage(FILE *to)
+{
+	fputs("usage: weir-zcraw [seed=N] SCENARIO...\n"
+	      "       weir-zcraw list\n"
+	      "       weir-zcraw probe STATS\n"
+	      "Namespaces a (" RX_NIC ", receiver) and b (" TX_NIC ", sender) must be there.\n"
+	      "Exit: 0 all passed, 77 none failed and some were skipped, 1 some failed, 2 usage.\n",
+	      to);
+	return to == stdout ? 0 : 2;
+}
+
+static bool seed_given(const char *word)
+{
+	char *end;
+
+	if (strncmp(word, "seed=", 5))
+		return false;
+	errno = 0;
+	zcraw_seed = strtoull(word + 5, &end, 0);
+	if (errno || end == word + 5 || *end) {
+		fprintf(stderr, "weir-zcraw: %s: not a number\n", word);
+		exit(2);
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	int failed = 0, skipped = 0, first = 1;
+	char why[1024] = "";
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 2 && !strcmp(argv[1], "list")) {
+		list();
+		return 0;
+	}
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")))
+		return usage(stdout);
+	if (argc == 3 && !strcmp(argv[1], "probe"))
+		return probe(argv[2]);
+	while (first < argc && seed_given(argv[first]))
+		first++;
+	if (first == argc)
+		return usage(stderr);
+	for (int i = first; i < argc; i++) {
+		if (!find(argv[i])) {
+			fprintf(stderr,
+				"weir-zcraw: no scenario %s; \"weir-zcraw list\" has them\n",
+				argv[i]);
+			return 2;
+		}
+	}
+	for (int i = first; i < argc; i++) {
+		int r = scenario_supervise(find(argv[i]));
+
+		failed += r && r != EXIT_SKIP;
+		skipped += r == EXIT_SKIP;
+		if (r == EXIT_SKIP)
+			snprintf(why, sizeof why, "%s", scenario_why());
+	}
+	if (failed)
+		printf("%d of %d scenarios failed\n", failed, argc - first);
+	else if (skipped)
+		printf("%d of %d scenarios skipped: %s\n", skipped, argc - first, why);
+	return failed ? 1 : skipped ? EXIT_SKIP : 0;
+}

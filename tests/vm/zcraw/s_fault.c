@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * s_fault.c - every fault of the test NIC, under zero-copy receive.
+ *
+ * Theory: the fault is switched on when the streams are connected and before the first byte.  It
+ * must have hit; the stream must arrive whole; and its trace must be where it belongs: frames that
+ * were lost or spoiled are repeated, payload that the split left in the headers or that went to
+ * another queue is copied, and a queue that does not start is refused and then starts.
+ */
+#include "zcraw.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEADLINE_MS 25000
+/*
+ * More than the NIC's ring and all sockets' receive buffers can hold: else the data at the head of
+ * a socket may wait for a free buffer to be copied to, while the data behind it has them all.
+ */
+#define AREA_BYTES (24u << 20)
+
+enum trace {
+	TRACE_NONE,
+	TRACE_TWICE,	/* more was written than sent */
+	TRACE_REPEATED, /* TCP sent something again */
+	TRACE_COPIED,	/* some payload went elsewhere */
+	TRACE_NO_BUFFER,
+	TRACE_ALLOC_FAIL
+};
+
+struct row {
+	const char *fault;
+	unsigned every, times;
+	enum trace trace;
+	unsigned delay_us;
+};
+
+static struct move move = { .rx.queue = 1 };
+
+static void check_trace(const struct move *m, const struct row *row)
+{
+	uint64_t provider = m->after.provider - m->before.provider;
+	uint64_t total = m->bytes * m->streams;
+
+	if (row->trace == TRACE_TWICE && (provider <= total || rx_copied(&m->state)))
+		fail("%llu bytes sent, %llu written, %llu copied", (unsigned long long)total,
+		     (unsigned long long)provider, (unsigned long long)rx_copied(&m->state));
+	if (row->trace == TRACE_REPEATED && !m->sum.retrans_bytes)
+		fail("nothing was repeated");
+	if (row->trace == TRACE_COPIED && provider >= total + m->sum.retrans_bytes)
+		fail("all of %llu bytes were written to the provider", (unsigned long long)total);
+	if (row->trace == TRACE_NO_BUFFER && m->after.no_buffer == m->before.no_buffer)
+		fail("no frame was dropped for want of a buffer");
+	if (row->trace == TRACE_ALLOC_FAIL && m->after.alloc_fail == m->before.alloc_fail)
+		fail("no allocation failed");
+}
+
+static void run_row(const struct scenario *self)
+{
+	const struct row *row = self->arg;
+	struct move *m = &move;
+	char path[192], text[32];
+
+	m->bytes = 1u << 20;
+	m->streams = 2;
+	m->rto_ms = 20;
+	m->rx.lag = 64;
+	m->rx.area_bytes = AREA_BYTES;
+	move_open(m);
+	move_connect(m);
+	move_attach(m);
+	if (row->delay_us) {
+		snprintf(path, sizeof path, "%s/fault/delay_us", m->nic.dir);
+		snprintf(text, sizeof text, "%u", row->delay_us);
+		if (file_write(path, text))
+			fail("%s cannot be written", path);
+	}
+	nic_fault(&m->nic, row->fault, row->every, row->times);
+	move_go(m);
+	rx_run(&m->state, DEADLINE_MS);
+	say(" %llu hits,", (unsigned long long)nic_fault_hits(&m->nic, row->fault));
+	if (!nic_fault_hits(&m->nic, row->fault))
+		fail("the fault has not hit in %llu bytes", (unsigned long long)m->state.bytes);
+	nic_fault(&m->nic, row->fault, 0, 0);
+	move_finish(m, DEADLINE_MS, row->trace == TRACE_NONE ? PLACED : PLACED_ANY);
+	check_trace(m, row);
+}
+
+static void run_queue_start(const struct scenario *self)
+{
+	static struct rx rx;
+	struct move *m = &move;
+	int err;
+
+	(void)self;
+	m->bytes = 1u << 20;
+	move_prepare(m);
+	nic_fault(&m->nic, "queue_start", 1, 1);
+	err = rx_try_open(&rx, &m->nic, &m->rx);
+	if (!err)
+		fail("registered, although the queue does not start");
+	if (nic_fault_hits(&m->nic, "queue_start") != 1)
+		fail("%llu hits", (unsigned long long)nic_fault_hits(&m->nic, "queue_start"));
+	say(" refused: %s;", strerror(-err));
+	nic_fault(&m->nic, "queue_start", 0, 0);
+	/* the queue works as a plain one, as it did before */
+	move_connect(m);
+	move_go(m);
+	if (tcp_drain(m->fd[0], 0, 0, DEADLINE_MS) != m->bytes)
+		fail("the stream over the plain queue is short");
+	close(m->fd[0]);
+	sender_end(&m->sender[0], &m->sum);
+	rx_open(&m->state, &m->nic, &m->rx);
+	memset(&m->sum, 0, sizeof m->sum);
+	move_connect(m);
+	move_attach(m);
+	move_go(m);
+	move_finish(m, DEADLINE_MS, PLACED);
+}
+
+#define ROW(...) (&(const struct row){ __VA_ARGS__ })
+
+const struct scenario scenarios_fault[] = {
+	{ "f_drop", "frames are lost", run_row,
+	  ROW(.fault = "drop", .every = 40, .times = 20, .trace = TRACE_REPEATED) },
+	{ "f_duplicate", "frames come twice", run_row,
+	  ROW(.fault = "duplicate", .every = 10, .times = 100, .trace = TRACE_TWICE) },
+	{ "f_reorder", "frames change places", run_row,
+	  ROW(.fault = "reorder", .every = 20, .times = 40) },
+	{ "f_corrupt", "frames are spoiled", run_row,
+	  ROW(.fault = "corrupt", .every = 40, .times = 20, .trace = TRACE_REPEATED) },
+	{ "f_split_less", "part of the header lands in the payload buffer", run_row,
+	  ROW(.fault = "split_less", .every = 40, .times = 20, .trace = TRACE_REPEATED) },
+	{ "f_split_more", "part of the payload lands with the headers", run_row,
+	  ROW(.fault = "split_more", .every = 10, .times = 0, .trace = TRACE_COPIED) },
+	{ "f_misdirect", "frames go to another queue", run_row,
+	  ROW(.fault = "misdirect", .every = 20, .times = 40, .trace = TRACE_COPIED) },
+	{ "f_alloc_fail", "the page pool gives nothing", run_row,
+	  ROW(.fault = "alloc_fail", .every = 4, .times = 40, .trace = TRACE_ALLOC_FAIL) },
+	{ "f_no_buffer", "no posted buffer", run_row,
+	  ROW(.fault = "no_buffer", .every = 40, .times = 20, .trace = TRACE_NO_BUFFER) },
+	{ "f_delay", "completions are late", run_row,
+	  ROW(.fault = "delay", .every = 10, .times = 100, .delay_us = 2000) },
+	{ "f_carrier_flap", "the carrier goes and comes", run_row,
+	  ROW(.fault = "carrier_flap", .every = 200, .times = 2) },
+	{ "f_queue_start", "the queue does not start", run_queue_start, NULL },
+	{ NULL, NULL, NULL, NULL }
+};
