@@ -147,20 +147,29 @@ static int receive_message(struct hand *h, size_t bytes, bool spin)
 	return 0;
 }
 
+static int begin_pingpong(struct hand *h, struct bench_side *side)
+{
+	int res;
+
+	if (h->fd < 0)
+		return h->fd;
+	bench_set_nodelay(h->fd);
+	res = open_ring(h);
+	if (res)
+		return bench_fail(side, res, "io_uring with incremental buffers");
+	arm(h);
+	return io_uring_submit(&h->ring) < 0 ? bench_fail(side, -EIO, "io_uring_submit") : 0;
+}
+
 int bench_pp_server_by_hand(struct bench_side *side)
 {
 	struct hand h = { .fd = bench_tcp_accept(side) };
 	char answer[BENCH_PP_BYTES] = { 0 };
 	int res;
 
-	if (h.fd < 0)
-		return h.fd;
-	bench_set_nodelay(h.fd);
-	res = open_ring(&h);
+	res = begin_pingpong(&h, side);
 	if (res)
-		return bench_fail(side, res, "io_uring with incremental buffers");
-	arm(&h);
-	io_uring_submit(&h.ring);
+		return res;
 	while (!(res = receive_message(&h, sizeof(answer), side->group->spin))) {
 		if (send(h.fd, answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
 			return bench_fail(side, -errno, "send");
@@ -175,14 +184,9 @@ int bench_pp_client_by_hand(struct bench_side *side)
 	char question[BENCH_PP_BYTES] = { 0 };
 	int res;
 
-	if (h.fd < 0)
-		return h.fd;
-	bench_set_nodelay(h.fd);
-	res = open_ring(&h);
+	res = begin_pingpong(&h, side);
 	if (res)
-		return bench_fail(side, res, "io_uring with incremental buffers");
-	arm(&h);
-	io_uring_submit(&h.ring);
+		return res;
 	atomic_store(&side->sh->tx_ready, 1);
 	while (!res) {
 		uint64_t start = bench_now_ns();
