@@ -326,7 +326,11 @@ static int fault_wait(struct weir_engine *e, struct weir_wait *w)
 
 static int fault_flush(struct weir_engine *e)
 {
-	return fault_of(e)->inner->flush(e);
+	struct weir_fault *f = fault_of(e);
+	int r = f->inner->flush(e);
+
+	/* A foreign loop must come back for what is owed, too. */
+	return r ? r : f->head || f->taken;
 }
 
 static int fault_attach(struct weir_sock *s, struct weir_error *reterr)
