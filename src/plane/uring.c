@@ -26,7 +26,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -190,41 +189,6 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 		p->without |= WEIR_WITHOUT_FIXED_FILES;
 	describe(e);
 	return 0;
-}
-
-/*
- * The ring's own descriptor would not do: with DEFER_TASKRUN an epoll set that holds it is not
- * woken when work arrives (seen on Linux 6.18).  A registered eventfd is.
- */
-static int plane_fd(struct weir_engine *e)
-{
-	struct uring_plane *p = uring_of(e);
-	int fd;
-
-	if (p->signal_fd >= 0)
-		return p->signal_fd;
-	fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (io_uring_register_eventfd(&p->ring.u, fd)) {
-		close(fd);
-		return -ENOTSUP;
-	}
-	p->signal_fd = fd;
-	return fd;
-}
-
-/* Before looking: what arrives later signals again. */
-static void signal_clear(struct weir_engine *e)
-{
-	struct uring_plane *p = uring_of(e);
-	uint64_t count;
-
-	if (p->signal_fd < 0)
-		return;
-	weir_core_of(e)->stats.syscalls++;
-	if (read(p->signal_fd, &count, sizeof(count)) < 0)
-		count = 0;
 }
 
 static void wake_arm(struct weir_engine *e)
@@ -490,7 +454,7 @@ static int round_trip(struct weir_engine *e, struct weir_wait *w)
 	uint64_t before = weir_core_reports(e);
 	int r = 0;
 
-	signal_clear(e);
+	uring_signal_clear(e);
 	wake_arm(e);
 	run_pending(e);
 	uring_hot_read(e);
@@ -541,7 +505,7 @@ const struct weir_plane_ops weir_plane_uring = {
 	.id = WEIR_PLANE_URING,
 	.open = plane_open,
 	.close = plane_close,
-	.fd = plane_fd,
+	.fd = uring_signal_fd,
 	.poll = plane_poll,
 	.wait = plane_wait,
 	.flush = plane_flush,

@@ -64,6 +64,7 @@ enum {
  * @last_rx: stream that the last receive completion was for.
  * @rx_streak: completions for it in a row.
  * @signal_fd: eventfd that the kernel writes to when there is work, for foreign loops; or -1.
+ * @signal_lost: this kernel does not write to it a second time: it is registered anew.
  */
 struct uring_plane {
 	struct weir_ring ring;
@@ -83,6 +84,7 @@ struct uring_plane {
 	struct weir_sock *hot, *last_rx;
 	uint32_t rx_streak;
 	int signal_fd;
+	bool signal_lost;
 };
 
 static inline struct uring_plane *uring_of(struct weir_engine *e)
@@ -111,6 +113,10 @@ void uring_rx_refill(struct weir_engine *e);
 void uring_rx_accept(struct weir_sock *s, const struct io_uring_cqe *cqe);
 bool uring_rx_incremental(struct weir_engine *e);
 void uring_rx_close(struct weir_engine *e);
+
+/* uring_signal.c */
+int uring_signal_fd(struct weir_engine *e);
+void uring_signal_clear(struct weir_engine *e);
 
 /* uring_hot.c */
 void uring_hot_count(struct weir_sock *s);
