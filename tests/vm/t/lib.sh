@@ -186,3 +186,35 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
+
+# one NAME PROGRAM SETTINGS...: of run_programs
+one() {
+	local name=$1 program=$2 began=$SECONDS status
+
+	shift 2
+	mkdir "$name" && cd "$name" || exit 1
+	# in this order: busybox's env would take busybox's timeout, which leaves a watcher behind
+	timeout $((300 * SLOW)) env WEIR_TEST_PATIENCE=$((4 * SLOW)) "$@" "$program" >out 2>&1
+	status=$?
+	case $status in
+	0) echo "passed $(grep -c '^\[ *OK ' out) $name $((SECONDS - began)) s" ;;
+	77) echo "skipped 0 $name: $(tail -n 1 out)" ;;
+	*) echo "failed $status $name $((SECONDS - began)) s"
+	   tail -n 60 out ;;
+	esac
+}
+export -f one
+
+# run_programs LIST: the test programs of the file, a line each: name, program, settings.  Two at a
+# time, as many as the VM has processors.
+run_programs() {
+	local programs counted
+
+	tr '\n' '\0' <"$1" | xargs -0 -P 2 -n 1 bash -c 'one $0' >results
+	cat results
+	programs=$(grep -c . "$1")
+	counted=$(grep -cE '^(passed|skipped|failed) ' results)
+	[ "$counted" = "$programs" ] || fail "$counted of $programs came to an end"
+	awk '$1 == "passed" { tests += $2 } END { print tests " tests passed" }' results
+	! grep -q '^failed ' results || fail "$(grep -c '^failed ' results) of $programs failed"
+}
