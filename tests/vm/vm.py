@@ -76,7 +76,8 @@ def prepare(kernel, label, plan, broken):
         note(f"{error}: going on without the test NIC")
     path = os.path.join(folder, "initramfs")
     whole = kernel["series"] in WHOLE_CONTRACT
-    files = {"contract.list": parts.contract_list(with_faults=whole),
+    files = {"testnic.readme": parts.testnic_readme(),
+             "contract.list": parts.contract_list(with_faults=whole),
              "kernel.facts": f"series={kernel['series']}\nversion={kernel['version']}\n"
                              f"module={'yes' if module else 'no'}\n"
                              f"debug={'yes' if kernel.get('tree') else 'no'}\n"}

@@ -142,6 +142,12 @@ def contract_list(with_faults):
     return "".join(line + "\n" for line in lines)
 
 
+def testnic_readme():
+    """Its commands are run in the VM."""
+    with open(os.path.join(TREE, "testnic", "README.md"), encoding="utf-8") as file:
+        return file.read()
+
+
 def init_program():
     path = os.path.join(RELEASE, "tests", "vm", "init", "weir-vm-init")
     if not os.path.exists(path):
