@@ -5,8 +5,8 @@
 # Timeout: 60
 # Needs: zcrx
 #
-# Theory: the first block of commands in it is run as it stands, but for its first line, which builds
-# what the VM has built, and for where things lie in the VM.
+# Theory: the first block of commands in it is run as it stands, but for its first line, which
+# builds what the VM has built, and for where things lie in the VM.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -23,8 +23,9 @@ equal() {
 			n[end, counter] += $2
 		}
 		function one_way(from, to) {
-			return n[from, "tx.packets"] == n[to, "rx.packets"] && !n[from, "tx.drops"] &&
-				n[from, "tx.bytes"] == n[to, "rx.bytes"] && n[from, "tx.packets"] > 0
+			return n[from, "tx.packets"] > 0 && !n[from, "tx.drops"] &&
+				n[from, "tx.packets"] == n[to, "rx.packets"] &&
+				n[from, "tx.bytes"] == n[to, "rx.bytes"]
 		}
 		END { exit !(one_way(1, 2) && one_way(2, 1)) }
 	' "$s1" "$s0"
