@@ -11,7 +11,8 @@
  *	two marks (getppid, which the library has no use for) it must see as many as the engine
  *	says it made, and far fewer than packets where many packets come together.
  *	The peer of the echo loads sends one message on every connection, then waits for all the
- *	echoes, so the batches are as large as there are connections, by construction.
+ *	echoes; while it sends, the tracer holds the traced process at its next system call.  So
+ *	the batches are as large as there are connections, by construction.
  * Sources: glibc manual, "Replacing malloc"; ptrace(2), PTRACE_GET_SYSCALL_INFO.
  *
  * Serial: yes
@@ -226,6 +227,9 @@ static void send_bulk(uint16_t port)
 		;
 }
 
+/* True while a peer of streams sends its messages of a round; shared with the tracer. */
+static _Atomic bool *peer_sends;
+
 static void ask_streams(uint16_t port)
 {
 	char buf[DATAGRAM_BYTES] = { 0 };
@@ -234,9 +238,11 @@ static void ask_streams(uint16_t port)
 	for (int i = 0; i < CONNECTIONS; i++)
 		fds[i] = open_peer(port, SOCK_STREAM);
 	for (;;) {
+		atomic_store(peer_sends, true);
 		for (int i = 0; i < CONNECTIONS; i++)
 			if (send(fds[i], buf, sizeof(buf), MSG_NOSIGNAL) != sizeof(buf))
 				return;
+		atomic_store(peer_sends, false);
 		for (int i = 0; i < CONNECTIONS; i++)
 			if (recv(fds[i], buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
 				return;
@@ -285,6 +291,7 @@ static void stop_peer(pid_t pid)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
+	atomic_store(peer_sends, false);
 }
 
 static int open_end(struct end *end, const struct load *load, enum weir_plane plane,
@@ -477,6 +484,15 @@ struct tracer {
 	int status;
 };
 
+/* Lets the peer send its round; one that takes too long fails the test by its figure. */
+static void let_peer_send(void)
+{
+	uint64_t end_us = t_now_us() + (uint64_t)T_DEADLINE_MS * 1000;
+
+	while (atomic_load(peer_sends) && t_now_us() < end_us)
+		sched_yield();
+}
+
 static void syscall_stop(struct tracer *t, pid_t pid)
 {
 	struct __ptrace_syscall_info info = { 0 };
@@ -484,6 +500,7 @@ static void syscall_stop(struct tracer *t, pid_t pid)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
 	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
 		return;
+	let_peer_send();
 	if (info.entry.nr == SYS_getppid)
 		t->between_marks = !t->between_marks;
 	else if (t->between_marks && info.entry.nr != SYS_clock_gettime) /* no vDSO: a call */
@@ -578,5 +595,9 @@ int main(void)
 		T_CASE(system_calls_epoll),
 	};
 
+	peer_sends = mmap(NULL, sizeof(*peer_sends), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (peer_sends == MAP_FAILED)
+		return 1;
 	return cmocka_run_group_tests_name("quiet_path", tests, NULL, NULL);
 }
