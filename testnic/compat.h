@@ -61,9 +61,7 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define netif_napi_add_locked(dev, napi, poll)		netif_napi_add(dev, napi, poll)
 #define netif_napi_add_config_locked(dev, napi, poll, index) netif_napi_add(dev, napi, poll)
 #endif
-/* Kbuild looks for these two: stable kernels got them late. */
-#ifndef WEIRNIC_HAVE_ALLOC_NETMEMS
-#endif
+/* Kbuild looks for it: stable kernels got it late. */
 #ifndef WEIRNIC_HAVE_NETMEM_SYNC
 #define page_pool_dma_sync_netmem_for_cpu(pool, netmem, offset, bytes) do { } while (0)
 #endif

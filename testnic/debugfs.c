@@ -65,11 +65,6 @@ static int knob_show(struct seq_file *s, void *v)
 	return 0;
 }
 
-static int knob_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, knob_show, inode->i_private);
-}
-
 static ssize_t knob_write(struct file *file, const char __user *from,
 			  size_t count, loff_t *pos)
 {
@@ -81,15 +76,7 @@ static ssize_t knob_write(struct file *file, const char __user *from,
 		err = weirnic_fault_set(s->private, text);
 	return err ? err : count;
 }
-
-static const struct file_operations knob_fops = {
-	.owner		= THIS_MODULE,
-	.open		= knob_open,
-	.read		= seq_read,
-	.write		= knob_write,
-	.llseek		= seq_lseek,
-	.release	= single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(knob);
 
 static int seed_show(struct seq_file *s, void *v)
 {
@@ -97,11 +84,6 @@ static int seed_show(struct seq_file *s, void *v)
 
 	seq_printf(s, "%llu\n", READ_ONCE(wf->seed));
 	return 0;
-}
-
-static int seed_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, seed_show, inode->i_private);
 }
 
 static ssize_t seed_write(struct file *file, const char __user *from,
@@ -119,15 +101,7 @@ static ssize_t seed_write(struct file *file, const char __user *from,
 	weirnic_fault_seed(s->private, seed);
 	return count;
 }
-
-static const struct file_operations seed_fops = {
-	.owner		= THIS_MODULE,
-	.open		= seed_open,
-	.read		= seq_read,
-	.write		= seed_write,
-	.llseek		= seq_lseek,
-	.release	= single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(seed);
 
 static const char * const locations_names[] = {
 	[WEIRNIC_LOCATIONS_BOTH]	= "both",
@@ -141,11 +115,6 @@ static int locations_show(struct seq_file *s, void *v)
 
 	seq_printf(s, "%s\n", locations_names[READ_ONCE(st->locations)]);
 	return 0;
-}
-
-static int locations_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, locations_show, inode->i_private);
 }
 
 static ssize_t locations_write(struct file *file, const char __user *from,
@@ -164,15 +133,7 @@ static ssize_t locations_write(struct file *file, const char __user *from,
 	WRITE_ONCE(st->locations, which);
 	return count;
 }
-
-static const struct file_operations locations_fops = {
-	.owner		= THIS_MODULE,
-	.open		= locations_open,
-	.read		= seq_read,
-	.write		= locations_write,
-	.llseek		= seq_lseek,
-	.release	= single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(locations);
 
 static int stats_show(struct seq_file *s, void *v)
 {

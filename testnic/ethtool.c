@@ -122,7 +122,7 @@ static int set_ringparam(struct net_device *ndev, struct ethtool_ringparam *r,
 
 static void get_channels(struct net_device *ndev, struct ethtool_channels *c)
 {
-	c->max_combined = ndev->num_rx_queues;
+	c->max_combined = min(ndev->num_rx_queues, ndev->num_tx_queues);
 	c->combined_count = ndev->real_num_rx_queues;
 }
 

@@ -406,6 +406,8 @@ static int weirnic_newlink(struct net *src_net, struct net_device *ndev, struct 
 
 	if (data && data[WEIRNIC_INFO_PEER]) {
 		err = rtnl_nla_parse_ifinfomsg(peer_tb, data[WEIRNIC_INFO_PEER], extack);
+		if (!err) /* newer kernels do it themselves */
+			err = weirnic_validate(peer_tb, NULL, extack);
 		if (err)
 			return err;
 		used = peer_tb;

@@ -10,7 +10,8 @@
  *
  *	What is not recognised, cut short or malformed ends the walk: fields
  *	found until then stay, header_len stays 0, and such a frame is neither
- *	split nor steered by ports. That is what a NIC's parser does.
+ *	split nor, unless its ports are there, steered by them. That is what a
+ *	NIC's parser does.
  *
  * Invariants:
  *	1. No byte at or beyond len is read.

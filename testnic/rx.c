@@ -82,7 +82,7 @@ void weirnic_rx_init(struct weirnic_rxq *rxq)
 	__skb_queue_head_init(&rxq->done);
 	__skb_queue_head_init(&rxq->ready);
 	INIT_CSD(&rxq->irq, interrupt, rxq);
-	hrtimer_setup(&rxq->delay_timer, delay_over, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	hrtimer_setup(&rxq->delay_timer, delay_over, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 }
 
 static u32 allocate(struct weirnic_rxq *rxq, netmem_ref *batch, u32 want, u32 *failed)
@@ -166,21 +166,28 @@ static void collect(struct weirnic_rxq *rxq)
 static struct sk_buff *next_due(struct weirnic_rxq *rxq)
 {
 	struct sk_buff *skb = skb_peek(&rxq->ready);
-	ktime_t due;
 
 	if (!skb)
 		return NULL;
-	due = WEIRNIC_RX_CB(skb)->due;
-	if (due) {
-		ktime_t left = ktime_sub(due, ktime_get());
-
-		if (left > 0) {
-			hrtimer_start(&rxq->delay_timer, left, HRTIMER_MODE_REL_SOFT);
-			return NULL;
-		}
-	}
+	if (WEIRNIC_RX_CB(skb)->due && ktime_after(WEIRNIC_RX_CB(skb)->due, ktime_get()))
+		return NULL;
 	__skb_unlink(skb, &rxq->ready);
 	return skb;
+}
+
+/* Nothing is due: come back for what will be, the oldest completion or the frame that is held. */
+static void await_due(struct weirnic_rxq *rxq)
+{
+	struct sk_buff *skb = skb_peek(&rxq->ready);
+	ktime_t due = skb ? WEIRNIC_RX_CB(skb)->due : KTIME_MAX;
+
+	spin_lock(&rxq->lock);
+	rxq->late = !!skb;
+	if (rxq->held && ktime_before(WEIRNIC_RX_CB(rxq->held)->due, due))
+		due = WEIRNIC_RX_CB(rxq->held)->due;
+	spin_unlock(&rxq->lock);
+	if (due != KTIME_MAX)
+		hrtimer_start(&rxq->delay_timer, due, HRTIMER_MODE_ABS_SOFT);
 }
 
 int weirnic_rx_poll(struct napi_struct *napi, int budget)
@@ -203,7 +210,9 @@ int weirnic_rx_poll(struct napi_struct *napi, int budget)
 	}
 	weirnic_rx_refill(rxq);
 	weirnic_rx_wake_waiters(rxq);
-	if (work < budget)
+	if (work < budget) {
+		await_due(rxq);
 		napi_complete_done(napi, work);
+	}
 	return work;
 }

@@ -55,7 +55,7 @@ struct completed {
 
 static u32 room(const struct weirnic_txq *txq)
 {
-	return txq->size - (READ_ONCE(txq->tail) - READ_ONCE(txq->head));
+	return txq->size - (READ_ONCE(txq->tail) - smp_load_acquire(&txq->head));
 }
 
 netdev_tx_t weirnic_start_xmit(struct sk_buff *skb, struct net_device *ndev)
@@ -139,7 +139,8 @@ static bool next_frame(struct weirnic_txq *txq, bool merge, int budget, struct c
 		if (txq->head == smp_load_acquire(&txq->tail))
 			return false;
 		txq->skb = txq->ring[txq->head & (txq->size - 1)];
-		WRITE_ONCE(txq->head, txq->head + 1);
+		/* The slot is read before the producer may use it again; pairs with room(). */
+		smp_store_release(&txq->head, txq->head + 1);
 		if (!weirnic_tso_start(txq, txq->skb)) {
 			count_drop(txq, 1);
 			txq->segment_bytes = 0;

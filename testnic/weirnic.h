@@ -18,7 +18,7 @@
  *   steer->lock          changes of steering; the data path reads it by RCU
  *   rxq->lock            softirq-safe. Posted ring, done list, Rx statistics. Taken by the Tx
  *                        NAPIs of the peer and by the own Rx NAPI; nothing is called with it held
- *                        but page pool reference counting and skb allocation
+ *                        that takes another of these locks
  * The peer is an RCU pointer: who follows it holds rcu_read_lock (or rtnl).
  * Tx ring: the producer holds the kernel's transmit lock of the queue, the consumer is the Tx NAPI.
  */
@@ -178,6 +178,7 @@ struct weirnic_rxq {
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	bool up;
 	bool starved;			/* the last refill fell short */
+	bool late;			/* the oldest completion in ready is not due yet */
 	struct weirnic_rx_mem mem;
 	struct page_pool *safe_pool;	/* stopped last: starting it again may not fail */
 	u32 head, tail;			/* posted[head .. tail), free running */

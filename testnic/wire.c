@@ -259,7 +259,6 @@ static void finish(struct weirnic_rxq *rxq, struct sk_buff *skb, const struct fa
 	WEIRNIC_RX_CB(skb)->due = due;
 	if (fate->reorder && !rxq->held) {
 		WEIRNIC_RX_CB(skb)->due = ktime_add_ms(ktime_get(), HELD_MS);
-		hrtimer_start(&rxq->delay_timer, ms_to_ktime(HELD_MS), HRTIMER_MODE_REL_SOFT);
 		rxq->held = skb;
 		return;
 	}
@@ -288,7 +287,11 @@ static enum weirnic_wire_result receive(struct weirnic_rxq *rxq, const struct we
 		goto unlock;
 	}
 	u64_stats_update_begin(&rxq->stats.syncp);
-	skb = weirnic_dma_receive(rxq, frame, fate->head_len, fate->split);
+	/* Completions that are late occupy the ring, also of frames in no buffer of it. */
+	if (rxq->late && skb_queue_len_lockless(&rxq->ready) >= rxq->mem.size)
+		skb = NULL;
+	else
+		skb = weirnic_dma_receive(rxq, frame, fate->head_len, fate->split);
 	if (skb) {
 		deliver_checksum(rxq, skb, frame, fate);
 		deliver_merged(skb, frame);
