@@ -29,20 +29,48 @@ SUITES = {
 }
 
 
-def mirrors():
-    """(the archive's address, the security archive's) as this machine's apt has them."""
+def configured():
+    """[(label, address)] of the archives that this machine's apt uses; labels may be unknown."""
+    def ask(*words):
+        return subprocess.run(["apt-get"] + list(words), check=False, capture_output=True,
+                              text=True).stdout.splitlines()
+
     try:
-        listing = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
-            check=False, capture_output=True, text=True).stdout
+        found = [line.split("|") for line in ask("indextargets", "--format",
+                                                 "$(LABEL)|$(REPO_URI)", "Created-By: Packages")]
+        if not found:  # without lists, as images of containers are, apt knows only addresses
+            found = [["", address] for address in
+                     re.findall(r"^'(\S+)/dists/", "\n".join(ask("update", "--print-uris")), re.M)]
     except FileNotFoundError as error:
         raise Failed("no apt-get: kernels for the VM come as Debian packages") from error
-    addresses = [line.rstrip("/") for line in listing.splitlines()]
-    archive = next((one for one in addresses if one.endswith("/debian")), None)
-    security = next((one for one in addresses if one.endswith("/debian-security")), None)
+    return [(label, plain(address).rstrip("/")) for label, address in found]
+
+
+def plain(address):
+    """The first mirror of a list of mirrors; other addresses as they are."""
+    path = re.sub(r"^mirror\+file:/*", "/", address).rstrip("/")
+    if path == address.rstrip("/"):
+        return address
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.split() for line in file if not line.startswith("#")]
+    except OSError as error:
+        raise Failed(f"apt's list of mirrors: {error}") from error
+    return next((words[0] for words in lines if words), address)
+
+
+def mirrors():
+    """(the archive's address, the security archive's) as this machine's apt has them."""
+    found = configured()
+
+    def pick(label, end):
+        return next((address for name, address in found if name == label),
+                    next((address for _, address in found if address.endswith(end)), None))
+
+    archive = pick("Debian", "/debian")
     if not archive:
         raise Failed("apt-get knows no Debian mirror; is this a Debian system?")
-    return archive, security
+    return archive, pick("Debian-Security", "/debian-security")
 
 
 def source_lines(release, sources=False):

@@ -91,7 +91,7 @@ def build_module(kernel, folder):
         remove(build)
         os.rename(copy, build)
     binds = {build: "/build"}
-    if os.path.isdir(where):  # a kernel built here
+    if kernel.get("tree"):  # built here
         binds[where] = "/weir"
         where = "/weir"
     root.enter(f"make -s -C /build KDIR={where} CC=gcc-14 HOSTCC=gcc-14", binds,

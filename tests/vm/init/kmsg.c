@@ -30,18 +30,21 @@ struct patterns {
 
 static struct patterns bad, allowed;
 static int kmsg_fd = -1;
+static bool broken; /* a list is not as it should be: what is bad may pass */
 
 static void patterns_read(struct patterns *list, const char *path)
 {
 	char *text = file_read(path, NULL), *at = text, *line;
 
+	broken |= !text;
 	while (text && (line = strsep(&at, "\n")) != NULL) {
 		line[strcspn(line, "\t")] = '\0';
 		if (*line == '\0' || *line == '#')
 			continue;
 		if (list->count == PATTERNS_MAX ||
 		    regcomp(&list->expression[list->count], line, REG_EXTENDED | REG_NOSUB)) {
-			say("not ok 0 - %s: bad expression or too many: %s", path, line);
+			say("| %s: bad expression or too many: %s", path, line);
+			broken = true;
 			continue;
 		}
 		list->count++;
@@ -100,7 +103,7 @@ unsigned kmsg_scan(bool show_all)
 	char record[8192], *text;
 	int priority;
 
-	if (kmsg_fd < 0)
+	if (kmsg_fd < 0 || broken)
 		return 1;
 	while ((text = next_record(record, sizeof(record), &priority, &lost)) != NULL) {
 		bool is_bad = (priority <= PRIORITY_ERROR || patterns_match(&bad, text)) &&

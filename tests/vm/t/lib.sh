@@ -216,5 +216,6 @@ run_programs() {
 	counted=$(grep -cE '^(passed|skipped|failed) ' results)
 	[ "$counted" = "$programs" ] || fail "$counted of $programs came to an end"
 	awk '$1 == "passed" { tests += $2 } END { print tests " tests passed" }' results
+	grep -q '^passed ' results || fail "no program ran"
 	! grep -q '^failed ' results || fail "$(grep -c '^failed ' results) of $programs failed"
 }

@@ -78,7 +78,9 @@ off drop
 # exact numbers
 expect drop 1 10 25 15
 expect duplicate 1 5 10 15
+before=$(all packets)
 expect misdirect 1 4 10 6
+[ "$(all packets)" -ge $((before + 10)) ] || fail "misdirected frames did not arrive elsewhere"
 dropped() { sed -n "s/^rx2.no_buffer //p" "$dir/stats"; }
 before=$(dropped)
 expect no_buffer 1 3 10 7

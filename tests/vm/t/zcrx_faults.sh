@@ -6,7 +6,8 @@
 # Needs: zcrx
 #
 # Theory: TCP and the kernel must deliver the stream whole, whatever the NIC does to frames,
-# buffers and queues; each fault must have hit and left its trace in the counters.
+# buffers and queues; each fault must have hit, and left its trace in the counters
+# where it has one (zcraw/s_fault.c).
 
 . "$(dirname "$0")/lib.sh"
 
