@@ -32,7 +32,7 @@ pair() {
 		'0.4e6 < end["sum_sent"]["bytes"] < 0.6e6' \
 		'0 <= end["sum"]["jitter_ms"] < 50' \
 		'end["streams"][0]["udp"]["out_of_order"] == 0'
-	run "-n" -n 100K -l 1000 -b 50M && json client.out "$name, -n" "$counts" \
+	run "-n" -n 100K -l 1000 -b 3M && json client.out "$name, -n" "$counts" \
 		'102400 <= end["sum_sent"]["bytes"]' \
 		"$later"' or end["sum_sent"]["bytes"] <= 103400' \
 		"$later"' or end["sum_sent"]["packets"] in (103, 104)'
@@ -55,7 +55,7 @@ pair() {
 		'end["sum_received"]["bytes"] <= '"$slack"' * end["sum_sent"]["bytes"]' \
 		'0 <= end["sum"]["lost_percent"] < 100' \
 		'end["sum"]["lost_packets"] * 1000 + received <= sent + 1000000'
-	run "large" -b 100M -l 40000 -k 20 && json client.out "$name, large" "$counts"
+	run "large" -b 5M -l 40000 -k 20 && json client.out "$name, large" "$counts"
 	[ "$server$side" = weirweir ] || timed "$server" "$side"
 	stop_server
 }

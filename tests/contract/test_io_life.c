@@ -9,7 +9,6 @@
 #include "test_io.h"
 
 #include <sys/un.h>
-#include <unistd.h>
 
 struct life {
 	struct rig rig;
@@ -452,12 +451,9 @@ static const char *listen_on(struct life *x, const char *address, char *text, si
 
 static void connect_and_accept(void **state)
 {
-	char here[64];
-	const char *const addresses[] = { "127.0.0.1:0", "[::1]:0", here };
+	const char *const addresses[] = { "127.0.0.1:0", "[::1]:0", t_unix() };
 
 	(void)state;
-	/* This test runs several times at once, over several planes. */
-	snprintf(here, sizeof here, "unix:@weir-test-io-%ld", (long)getpid());
 	for (size_t i = 0; i < T_COUNT(addresses); i++) {
 		struct life *x = life_new();
 		char to[128];
