@@ -158,7 +158,8 @@ static int begin_pingpong(struct hand *h, struct bench_side *side)
 	if (res)
 		return bench_fail(side, res, "io_uring with incremental buffers");
 	arm(h);
-	return io_uring_submit(&h->ring) < 0 ? bench_fail(side, -EIO, "io_uring_submit") : 0;
+	res = io_uring_submit(&h->ring);
+	return res < 0 ? bench_fail(side, res, "io_uring_submit") : 0;
 }
 
 int bench_pp_server_by_hand(struct bench_side *side)

@@ -455,13 +455,12 @@ WEIR_API void weir_io_free(struct weir_io *io);
 /**
  * weir_io_open() - give a weir_io a descriptor and register it.
  * @io: the weir_io, closed.
- * @fd: a connected TCP or UNIX stream socket, or a UDP socket.  Owned and closed by the weir_io
- *	from a successful return on.
+ * @fd: a connected TCP or UNIX stream socket, a UDP socket, or an SCTP socket of either style for
+ *	mode WEIR_IO_RECVMSG_SENDMSG.  Owned and closed by the weir_io from a successful return on.
  * @reterr: error record or NULL.
  *
  * Return: 0; -EISCONN where it has a socket; -EPROTOTYPE where the kind of socket does not suit
- * the mode; -ENOTSOCK (files and pipes), -EOPNOTSUPP (SCTP, UNIX datagrams); others of
- * weir_adopt().
+ * the mode; -ENOTSOCK (files and pipes), -EOPNOTSUPP (UNIX datagrams); others of weir_adopt().
  */
 WEIR_API WEIR_MUST_CHECK int weir_io_open(struct weir_io *io, int fd, struct weir_error *reterr);
 

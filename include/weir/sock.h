@@ -225,10 +225,12 @@ WEIR_API WEIR_MUST_CHECK int weir_sock_sendto(struct weir_sock *s, const void *d
  * @s: the socket.
  * @slice: a slice of a present event, or a held one; the socket takes a reference of its own.
  *	On SCTP it is a message; one that came over SCTP keeps stream number, PPID and order.
+ *	A part of a message (WEIR_SLICE_MORE, and what follows it) is to be put together first,
+ *	and a train of datagrams to be sent datagram by datagram (weir_sock_send_sctp()).
  * @flags: WEIR_SEND_MORE.
  * @tag: as weir_sock_send().
  *
- * Return: as weir_sock_send().
+ * Return: as weir_sock_send(); on SCTP -EINVAL for a notification, a part of a message, a train.
  */
 WEIR_API WEIR_MUST_CHECK int weir_sock_send_slice(struct weir_sock *s,
 						  const struct weir_slice *slice, unsigned flags,

@@ -228,7 +228,7 @@ struct weir_txop *weir_txop_build(struct weir_sock *s);
 int weir_tx_explode(struct weir_engine *e, struct weir_tx *list);
 
 /* sctp.c */
-int weir_sctp_begin(struct weir_sock *s, bool one_to_one);
+void weir_sctp_begin(struct weir_sock *s, bool one_to_one);
 bool weir_sctp_notified(struct weir_sock *s, const struct weir_rx *rx, bool *ret_end);
 void weir_sctp_end_wanted(struct weir_sock *s);
 void weir_sctp_set_info(struct weir_txop *op, const struct weir_tx *t);

@@ -136,7 +136,7 @@ static int enter(struct weir_engine *e, int fd, int kind, int family,
 static void begin(struct weir_sock *s, int protocol, bool one_to_one)
 {
 	if (protocol == IPPROTO_SCTP)
-		(void)weir_sctp_begin(s, one_to_one);
+		weir_sctp_begin(s, one_to_one);
 }
 
 static const char *bind_hint(int code)

@@ -261,8 +261,8 @@ struct weir_wait {
  * @send: start @n requests of one socket, linked through op->next.  Streams, and SCTP, which never
  *	sends a part: they are sent in order; if one sends less than asked or fails, all behind it
  *	send nothing and are reported with -ECANCELED.  Each has exactly one up->sent(), in any
- *	order.  0 is reported only for
- *	requests of no bytes.  -EAGAIN: no room; up->writable() follows later.
+ *	order.  0 is reported only for requests of no bytes.  -EAGAIN: no room; up->writable()
+ *	follows later.
  * @send_now: send a stream's first bytes by a system call, now, where that beats a request: bytes
  *	(fewer: no room for the rest) or -errno; -EAGAIN: the plane has not tried, or there is no
  *	room: send() is next.  Nothing of the socket is in flight.  @alone: no other socket has

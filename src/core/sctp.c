@@ -46,9 +46,10 @@ static int set(const struct weir_sock *s, int name, const void *value, size_t by
 	return setsockopt(s->fd, IPPROTO_SCTP, name, value, (socklen_t)bytes) ? -errno : 0;
 }
 
-int weir_sctp_begin(struct weir_sock *s, bool one_to_one)
+/* Each option alone: a kernel that lacks one has the others, and messages come without news. */
+void weir_sctp_begin(struct weir_sock *s, bool one_to_one)
 {
-	int on = 1, off = 0, r = 0;
+	int on = 1, off = 0;
 
 	s->is_sctp = true;
 	s->no_gso = true;
@@ -57,11 +58,10 @@ int weir_sctp_begin(struct weir_sock *s, bool one_to_one)
 	/* The two together would not fit before the payload. */
 	if (s->kind != WEIR_LISTENER) {
 		(void)set(s, SCTP_RECVNXTINFO, &off, sizeof(off));
-		r = set(s, SCTP_RECVRCVINFO, &on, sizeof(on));
+		(void)set(s, SCTP_RECVRCVINFO, &on, sizeof(on));
 	}
-	if (!r && (s->flags & WEIR_SOCK_NODELAY))
-		r = set(s, SCTP_NODELAY, &on, sizeof(on));
-	return r;
+	if (s->flags & WEIR_SOCK_NODELAY)
+		(void)set(s, SCTP_NODELAY, &on, sizeof(on));
 }
 
 void weir_sctp_end_wanted(struct weir_sock *s)
@@ -108,12 +108,13 @@ static void mark(struct weir_tx *t, const struct weir_sctp_info *info)
 	t->ppid = htonl(info->ppid);
 }
 
-/* A message that is sent on: as it came, to where it came from. */
+/* A message that is sent on: as it came, to where it came from; not a part of it or a train. */
 int weir_sctp_of_slice(struct weir_tx *t, const struct weir_slice *slice)
 {
 	struct weir_sctp_info info;
 
-	if (slice->flags & WEIR_SLICE_NOTIFICATION)
+	if ((slice->flags & (WEIR_SLICE_NOTIFICATION | WEIR_SLICE_MORE)) ||
+	    weir_slice_datagram_count(slice) > 1)
 		return -EINVAL;
 	if (weir_slice_sctp(slice, &info))
 		return 0;

@@ -313,58 +313,64 @@ static void stream_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 	}
 }
 
-static void dgram_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
+/*
+ * A completion with a message: its head, its payload's length, its control data as in recvmsg(2);
+ * NULL where there is no buffer, or one of less than a head and @least bytes, which goes back.
+ */
+static char *message(struct weir_sock *s, const struct io_uring_cqe *cqe, int least,
+		     struct weir_rx *rx, struct msghdr *msg)
 {
 	struct weir_pool *pool = uring_of(s->engine)->dgram_pool;
 	uint32_t id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	struct io_uring_recvmsg_out *out;
-	struct weir_rx rx = { .pool = pool, .buffer = id, .last = true };
-	struct msghdr msg = { 0 };
-	char *data;
 
 	if (!(cqe->flags & IORING_CQE_F_BUFFER))
-		return;
+		return NULL;
 	uring_of(s->engine)->dgram.head++;
-	if (cqe->res < (int)WEIR_DGRAM_HEAD_BYTES) {
+	if (cqe->res < (int)WEIR_DGRAM_HEAD_BYTES + least) {
 		weir_pool_kernel_done(pool, id);
-		return;
+		return NULL;
 	}
-	data = weir_pool_data(pool, id);
-	out = (struct io_uring_recvmsg_out *)data;
-	msg.msg_control = data + sizeof(*out) + WEIR_DGRAM_NAME_BYTES;
-	msg.msg_controllen = out->controllen < WEIR_DGRAM_CONTROL_BYTES ? out->controllen :
-									  WEIR_DGRAM_CONTROL_BYTES;
-	rx.offset = WEIR_DGRAM_HEAD_BYTES;
-	rx.len = (uint32_t)cqe->res - WEIR_DGRAM_HEAD_BYTES;
-	rx.flags = out->flags & MSG_TRUNC ? WEIR_SLICE_TRUNCATED : 0;
+	out = (struct io_uring_recvmsg_out *)weir_pool_data(pool, id);
+	*msg = (struct msghdr){
+		.msg_flags = (int)out->flags,
+		.msg_control = (char *)out + WEIR_DGRAM_CONTROL_AT,
+		.msg_controllen = out->controllen < WEIR_DGRAM_CONTROL_BYTES ?
+					  out->controllen :
+					  WEIR_DGRAM_CONTROL_BYTES,
+	};
+	*rx = (struct weir_rx){
+		.pool = pool,
+		.buffer = id,
+		.last = true,
+		.offset = WEIR_DGRAM_HEAD_BYTES,
+		.len = (uint32_t)cqe->res - WEIR_DGRAM_HEAD_BYTES,
+	};
+	pool->mean_bytes += ((int)rx->len - (int)pool->mean_bytes) / 8;
+	return (char *)out;
+}
+
+static void dgram_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
+{
+	struct msghdr msg;
+	struct weir_rx rx;
+	char *head = message(s, cqe, 0, &rx, &msg);
+
+	if (!head)
+		return;
+	rx.flags = msg.msg_flags & MSG_TRUNC ? WEIR_SLICE_TRUNCATED : 0;
 	rx.segment_bytes = weir_dgram_control(&msg);
-	rx.peer = (struct sockaddr *)(data + sizeof(*out));
-	pool->mean_bytes += ((int)rx.len - (int)pool->mean_bytes) / 8;
+	rx.peer = (struct sockaddr *)(head + sizeof(struct io_uring_recvmsg_out));
 	weir_core_of(s->engine)->up->received(s, &rx);
 }
 
 static void sctp_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 {
-	struct weir_pool *pool = uring_of(s->engine)->dgram_pool;
-	uint32_t id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-	struct io_uring_recvmsg_out *out;
-	struct msghdr msg = { 0 };
-	char *data;
+	struct msghdr msg;
+	struct weir_rx rx;
 
-	if (!(cqe->flags & IORING_CQE_F_BUFFER))
-		return;
-	uring_of(s->engine)->dgram.head++;
-	if (cqe->res <= (int)WEIR_DGRAM_HEAD_BYTES) {
-		weir_pool_kernel_done(pool, id);
-		return;
-	}
-	data = weir_pool_data(pool, id);
-	out = (struct io_uring_recvmsg_out *)data;
-	msg.msg_flags = (int)out->flags;
-	msg.msg_control = data + WEIR_DGRAM_CONTROL_AT;
-	msg.msg_controllen = out->controllen < WEIR_DGRAM_CONTROL_BYTES ? out->controllen :
-									  WEIR_DGRAM_CONTROL_BYTES;
-	weir_sctp_received(s, pool, id, &msg, (uint32_t)cqe->res - WEIR_DGRAM_HEAD_BYTES);
+	if (message(s, cqe, 1, &rx, &msg))
+		weir_sctp_received(s, rx.pool, rx.buffer, &msg, rx.len);
 }
 
 /* Why a request ended, in the core's terms. */

@@ -123,5 +123,8 @@ void uring_signal_clear(struct weir_engine *e)
 		return;
 	c->stats.syscalls += 2;
 	(void)io_uring_unregister_eventfd(&p->ring.u);
-	(void)io_uring_register_eventfd(&p->ring.u, p->signal_fd);
+	/* Without it the loop must come back by itself, and does: the descriptor stays readable. */
+	if (io_uring_register_eventfd(&p->ring.u, p->signal_fd) &&
+	    write(p->signal_fd, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
+		return;
 }
