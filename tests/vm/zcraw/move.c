@@ -6,6 +6,10 @@
  * into provider memory and into kernel pages, and bytes that the kernel says it copied.  With every
  * byte placed by the NIC, the NIC wrote at least what was received, and at most that and what TCP
  * repeated; into kernel pages went headers only (HEADER_MAX for each frame); nothing was copied.
+ *
+ * Large buffers: the test NIC lays payloads one behind the other into a buffer that is larger than
+ * a page.  A slice of a page or less that lies across the end of a page could not be where it is
+ * if buffers were pages; one across the middle of its buffer not, if they were smaller than asked.
  */
 #include "zcraw.h"
 
@@ -14,6 +18,8 @@
 #include <unistd.h>
 
 #define HEADER_MAX 128u
+#define PAGE_BYTES 4096u
+#define OVER_PAGE 8 /* of full frames every third crosses the end of a page; one of eight must */
 
 static const char *address_of(const struct move *m)
 {
@@ -74,6 +80,15 @@ void move_go(struct move *m)
 		sender_go(&m->sender[i]);
 }
 
+static void check_large(const struct rx *rx)
+{
+	if (rx->over_page < rx->completions / OVER_PAGE || !rx->over_half)
+		fail("buffers of %u: of %llu slices %llu cross the end of a page, %llu the middle "
+		     "of a buffer",
+		     rx->ifq.buf_bytes, (unsigned long long)rx->completions,
+		     (unsigned long long)rx->over_page, (unsigned long long)rx->over_half);
+}
+
 void move_check(struct move *m, enum placement placement)
 {
 	const struct rx *rx = &m->state;
@@ -94,6 +109,8 @@ void move_check(struct move *m, enum placement placement)
 			(rx->ifq.stats && !copied);
 	else if (placement == PLACED_NOT)
 		wrong = provider || (rx->ifq.stats && copied < total / 2);
+	if (placement == PLACED && rx->ifq.buf_bytes > PAGE_BYTES)
+		check_large(rx);
 	if (wrong)
 		fail("placement: %llu received, %llu repeated, %llu written to the provider, "
 		     "%llu to the kernel in %llu frames, %llu copied; %llu sent by TCP",
@@ -114,6 +131,9 @@ static void say_figures(const struct move *m)
 	    (unsigned long long)(rx->bytes / 1000 / ms));
 	if (m->sum.retrans_bytes)
 		say(", %lluK repeated", (unsigned long long)(m->sum.retrans_bytes >> 10));
+	if (rx->ifq.buf_bytes > PAGE_BYTES)
+		say(", %llu over a page's end, %llu over a buffer's middle",
+		    (unsigned long long)rx->over_page, (unsigned long long)rx->over_half);
 	if (rx_copied(rx))
 		say(", %lluK copied", (unsigned long long)(rx_copied(rx) >> 10));
 	if (rx->enomem || rx->enospc || rx->events[0])

@@ -6,11 +6,14 @@
  * in debugfs; "stats" there has a line for each counter, and fault/NAME takes "EVERY [TIMES]".
  * Rules, the split and the spreading table are set with ethtool, as a person would.
  */
+#include "netlink.h"
 #include "zcraw.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -151,6 +154,27 @@ uint64_t nic_fault_hits(const struct nic *nic, const char *fault)
 	if (!at)
 		fail("%s says \"%s\", without hits", path, text);
 	return strtoull(at + 5, NULL, 10);
+}
+
+uint64_t nic_carrier_changes(const struct nic *nic)
+{
+	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)nic->ifindex };
+	static struct nl_message msg;
+	int fd = nl_open(NETLINK_ROUTE), err;
+	const void *found;
+	uint32_t changes;
+
+	if (fd < 0)
+		fail("netlink: %s", strerror(-fd));
+	nl_init(&msg, RTM_GETLINK, 0, &head, sizeof head);
+	nl_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	err = nl_exchange(fd, &msg);
+	close(fd);
+	found = err ? NULL : nl_find(&msg, sizeof head, IFLA_CARRIER_CHANGES);
+	if (!found)
+		fail("%s: carrier changes: %s", nic->name, strerror(-err));
+	memcpy(&changes, found, sizeof changes);
+	return changes;
 }
 
 void nic_faults_off(void)

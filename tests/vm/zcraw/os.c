@@ -153,3 +153,17 @@ void wait_until(bool (*check)(void *arg), void *arg, long deadline_ms, const cha
 		poll(NULL, 0, 1);
 	}
 }
+
+bool poll_one(int fd, short events, long timeout_ms)
+{
+	struct pollfd p = { fd, events, 0 };
+	long end = now_ms() + timeout_ms;
+	int r;
+
+	do {
+		long left = end - now_ms();
+
+		r = poll(&p, 1, left > 0 ? (int)(left * slow()) : 0);
+	} while (r < 0 && errno == EINTR);
+	return r > 0;
+}

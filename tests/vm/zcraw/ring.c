@@ -177,6 +177,12 @@ bool ring_next(struct ring *ring, struct completion *ret)
 		__atomic_store_n(ring->cq_head, head + slots, __ATOMIC_RELEASE);
 		if (!skip)
 			return true;
+		ring->fillers++;
 	}
 	return false;
+}
+
+bool ring_at_odd_slot(const struct ring *ring)
+{
+	return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) & 1;
 }

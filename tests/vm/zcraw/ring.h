@@ -20,6 +20,7 @@ struct ring {
 	struct io_uring_cqe *cqes;
 	void *rings;
 	size_t rings_bytes, sqes_bytes;
+	uint64_t fillers; /* completions that only filled the end of a mixed ring */
 };
 
 /* One completion, copied out of the ring. */
@@ -46,5 +47,7 @@ int ring_wait(struct ring *ring, long timeout_ms);
 /* Submits and runs the kernel's pending work without waiting. */
 int ring_kick(struct ring *ring);
 bool ring_next(struct ring *ring, struct completion *ret);
+/* Whether the kernel's next completion goes to a slot of odd number. */
+bool ring_at_odd_slot(const struct ring *ring);
 
 #endif

@@ -13,7 +13,13 @@
  * A ring that is closed unbinds its queue in a work item of the kernel, after close() has returned;
  * until then a new registration gets EEXIST, and is tried again.
  *
- * Every slice must lie inside the area, inside one buffer, and carry the area's token.
+ * Every slice must lie inside the area, inside one buffer, and carry the area's token.  Of large
+ * buffers it is counted which slices cross the end of a page, and which the middle of their buffer:
+ * such a slice has more than one page, or more than half of the buffer, in one piece.
+ *
+ * "want_filler": completions of a mixed ring have mostly two slots, and so meet the ring's end with
+ * one slot left over only when something of one slot came before.  Until a filler was seen, a no-op
+ * brings the tail to an odd slot whenever it is at an even one.
  *
  * Sources: io_uring/zcrx.c (io_zcrx_queue_cqe), io_uring/io_uring.c (io_ring_exit_work), Linux 7.3.
  */
@@ -27,6 +33,7 @@
 
 #define AREA_BYTES (8u << 20)
 #define UNBIND_MS 5000
+#define PAGE_BYTES 4096u
 #define SQ_ENTRIES 128u
 #define HELD_MAX 65536u
 #define FRUITLESS_MAX 5000u
@@ -50,6 +57,7 @@ int rx_try_open(struct rx *rx, const struct nic *nic, const struct rx_options *o
 
 	memset(rx, 0, sizeof *rx);
 	rx->lag = o->lag;
+	rx->want_filler = o->want_filler;
 	rx->len_min = UINT64_MAX;
 	rx->held_max = HELD_MAX;
 	rx->held = calloc(rx->held_max, sizeof *rx->held);
@@ -73,7 +81,7 @@ void rx_open(struct rx *rx, const struct nic *nic, const struct rx_options *o)
 	long end;
 	int err;
 
-	if (o->buf_bytes > 4096 && !(ifq_features() & ZR_FEATURE_RX_PAGE_SIZE))
+	if (o->buf_bytes > PAGE_BYTES && !(ifq_features() & ZR_FEATURE_RX_PAGE_SIZE))
 		skip("this kernel's zero-copy receive has no large buffers");
 	/* the queue of a ring that was just closed is unbound a moment later */
 	for (end = now_ms() + UNBIND_MS; (err = rx_try_open(rx, nic, o)) == -EEXIST;) {
@@ -180,7 +188,7 @@ void rx_release(struct rx *rx)
 static void take_slice(struct rx *rx, struct rx_conn *conn, const struct completion *c)
 {
 	struct slice s = { c->off & ZR_OFFSET_MASK, conn->got, (unsigned)c->res, conn->stream };
-	uint64_t in_buf = s.off % rx->ifq.buf_bytes;
+	uint64_t in_buf = s.off % rx->ifq.buf_bytes, half = rx->ifq.buf_bytes / 2;
 
 	if (!c->big || c->res <= 0)
 		fail("a completion of %d bytes without an offset, flags %x", c->res, c->flags);
@@ -195,6 +203,8 @@ static void take_slice(struct rx *rx, struct rx_conn *conn, const struct complet
 	rx->bytes += s.len;
 	rx->completions++;
 	rx->big += (c->flags & ZR_CQE_F_32) != 0;
+	rx->over_page += s.off / PAGE_BYTES != (s.off + s.len - 1) / PAGE_BYTES;
+	rx->over_half += in_buf < half && in_buf + s.len > half;
 	rx->len_min = s.len < rx->len_min ? s.len : rx->len_min;
 	rx->len_max = s.len > rx->len_max ? s.len : rx->len_max;
 	keep(rx, &s);
@@ -220,6 +230,8 @@ static void take(struct rx *rx, const struct completion *c)
 		take_event(rx, c);
 		return;
 	}
+	if (c->user_data == RX_NOP)
+		return;
 	if (c->user_data == RX_CANCEL) {
 		if (c->res)
 			fail("cancellation: %s", strerror(-c->res));
@@ -243,12 +255,24 @@ static void take(struct rx *rx, const struct completion *c)
 	}
 }
 
+static void bring_to_odd_slot(struct rx *rx)
+{
+	struct io_uring_sqe *sqe = ring_at_odd_slot(&rx->ring) ? NULL : ring_sqe(&rx->ring);
+
+	if (!sqe)
+		return;
+	sqe->opcode = IORING_OP_NOP;
+	sqe->user_data = RX_NOP;
+}
+
 int rx_step(struct rx *rx, long timeout_ms)
 {
 	uint64_t enomem = rx->enomem;
 	struct completion c;
 	int err;
 
+	if (rx->want_filler && !rx->fillers)
+		bring_to_odd_slot(rx);
 	if (!rx->pause_arm)
 		arm(rx);
 	err = ring_wait(&rx->ring, timeout_ms);
@@ -256,6 +280,7 @@ int rx_step(struct rx *rx, long timeout_ms)
 		fail("io_uring_enter: %s", strerror(-err));
 	while (ring_next(&rx->ring, &c))
 		take(rx, &c);
+	rx->fillers = rx->ring.fillers;
 	ifq_publish(&rx->ifq);
 	if (rx->enomem != enomem) {
 		/* what we returned must be free for the next copy */

@@ -5,8 +5,9 @@
  * Theory: the fault is switched on when the streams are connected and before the first byte.  It
  * must have hit; the stream must arrive whole; and its trace must be where it belongs: frames that
  * were lost or spoiled are repeated, payload that the split left in the headers or that went to
- * another queue is copied, and a queue that does not start is refused and then starts.  Reordering,
- * delay and a lost carrier must have hit and leave no trace: nic_faults.sh looks at what they do.
+ * another queue is copied, a frame that was overtaken makes TCP queue the one that came too soon,
+ * a carrier that was lost is counted with the link, and a queue that does not start is refused and
+ * then starts.  Of delay it is only known that it hit: nic_faults.sh looks at what it does.
  */
 #include "zcraw.h"
 
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #define DEADLINE_MS 25000
+#define WAIT_MS 10000
+#define EARLY 4 /* of so many frames that are overtaken, one is so by one of its own stream */
 /*
  * More than the NIC's ring and all sockets' receive buffers can hold: else the data at the head of
  * a socket may wait for a free buffer to be copied to, while the data behind it has them all.
@@ -28,7 +31,9 @@ enum trace {
 	TRACE_REPEATED, /* TCP sent something again */
 	TRACE_COPIED,	/* some payload went elsewhere */
 	TRACE_NO_BUFFER,
-	TRACE_ALLOC_FAIL
+	TRACE_ALLOC_FAIL,
+	TRACE_EARLY,   /* TCP got something before what belongs in front of it */
+	TRACE_CARRIER, /* the carrier went and came as often as the fault has hit */
 };
 
 struct row {
@@ -39,6 +44,60 @@ struct row {
 };
 
 static struct move move = { .rx.queue = 1 };
+
+/* What the kernel counts of the receiver's namespace and device. */
+struct traces {
+	uint64_t early; /* TcpExtTCPOFOQueue */
+	uint64_t carrier_changes;
+};
+
+static void traces_take(const struct move *m, struct traces *ret)
+{
+	ret->early = tcp_stat("TCPOFOQueue");
+	ret->carrier_changes = nic_carrier_changes(&m->nic);
+}
+
+struct flaps {
+	const struct nic *nic;
+	uint64_t before, changes;
+};
+
+static bool come_back(void *arg)
+{
+	struct flaps *f = arg;
+
+	f->changes = nic_carrier_changes(f->nic) - f->before;
+	return f->changes && f->changes % 2 == 0;
+}
+
+/*
+ * The last flap may have hit the last frame, and then ends after the stream.  Two hits at the same
+ * moment, by senders on two CPUs, are one flap.
+ */
+static void check_carrier(const struct move *m, uint64_t before, uint64_t hits)
+{
+	struct flaps f = { &m->nic, before, 0 };
+
+	wait_until(come_back, &f, WAIT_MS, "a carrier that has gone and come back");
+	say(", %llu changes of the carrier", (unsigned long long)f.changes);
+	if (f.changes > 2 * hits)
+		fail("the carrier changed %llu times, with %llu hits",
+		     (unsigned long long)f.changes, (unsigned long long)hits);
+	if (!m->sum.retrans_bytes)
+		fail("nothing was lost with the carrier");
+}
+
+/* Nothing was lost, so that only another order makes TCP queue what it cannot deliver yet. */
+static void check_early(const struct move *m, uint64_t early, uint64_t hits)
+{
+	say(", %llu too early", (unsigned long long)early);
+	if (m->after.no_buffer != m->before.no_buffer)
+		fail("%llu frames were dropped for want of a buffer",
+		     (unsigned long long)(m->after.no_buffer - m->before.no_buffer));
+	if (early < (hits + EARLY - 1) / EARLY || early > hits)
+		fail("TCP queued %llu segments that came early, of %llu frames that came late",
+		     (unsigned long long)early, (unsigned long long)hits);
+}
 
 /* @copied: bytes that the kernel copied, or -1 where it does not count them. */
 static void check_trace(const struct move *m, const struct row *row, int64_t copied)
@@ -68,7 +127,9 @@ static void run_row(const struct scenario *self)
 	const struct row *row = self->arg;
 	struct move *m = &move;
 	char path[192], text[32];
+	struct traces before, after;
 	int64_t copied;
+	uint64_t hits;
 
 	m->bytes = 1u << 20;
 	m->streams = 2;
@@ -84,16 +145,23 @@ static void run_row(const struct scenario *self)
 		if (file_write(path, text))
 			fail("%s cannot be written", path);
 	}
+	traces_take(m, &before);
 	nic_fault(&m->nic, row->fault, row->every, row->times);
 	move_go(m);
 	rx_run(&m->state, DEADLINE_MS);
-	say(" %llu hits,", (unsigned long long)nic_fault_hits(&m->nic, row->fault));
-	if (!nic_fault_hits(&m->nic, row->fault))
-		fail("the fault has not hit in %llu bytes", (unsigned long long)m->state.bytes);
 	nic_fault(&m->nic, row->fault, 0, 0);
+	hits = nic_fault_hits(&m->nic, row->fault);
+	say(" %llu hits,", (unsigned long long)hits);
+	if (!hits)
+		fail("the fault has not hit in %llu bytes", (unsigned long long)m->state.bytes);
+	traces_take(m, &after);
 	copied = m->state.ifq.stats ? (int64_t)rx_copied(&m->state) : -1;
 	move_finish(m, DEADLINE_MS, row->trace == TRACE_NONE ? PLACED : PLACED_ANY);
 	check_trace(m, row, copied);
+	if (row->trace == TRACE_EARLY)
+		check_early(m, after.early - before.early, hits);
+	if (row->trace == TRACE_CARRIER)
+		check_carrier(m, before.carrier_changes, hits);
 }
 
 static void run_queue_start(const struct scenario *self)
@@ -136,7 +204,7 @@ const struct scenario scenarios_fault[] = {
 	{ "f_duplicate", "frames come twice", run_row,
 	  ROW(.fault = "duplicate", .every = 10, .times = 100, .trace = TRACE_TWICE) },
 	{ "f_reorder", "frames change places", run_row,
-	  ROW(.fault = "reorder", .every = 20, .times = 40) },
+	  ROW(.fault = "reorder", .every = 20, .times = 40, .trace = TRACE_EARLY) },
 	{ "f_corrupt", "frames are spoiled", run_row,
 	  ROW(.fault = "corrupt", .every = 40, .times = 20, .trace = TRACE_REPEATED) },
 	{ "f_split_less", "part of the header lands in the payload buffer", run_row,
@@ -152,7 +220,7 @@ const struct scenario scenarios_fault[] = {
 	{ "f_delay", "completions are late", run_row,
 	  ROW(.fault = "delay", .every = 10, .times = 100, .delay_us = 2000) },
 	{ "f_carrier_flap", "the carrier goes and comes", run_row,
-	  ROW(.fault = "carrier_flap", .every = 200, .times = 2) },
+	  ROW(.fault = "carrier_flap", .every = 200, .times = 2, .trace = TRACE_CARRIER) },
 	{ "f_queue_start", "the queue does not start", run_queue_start, NULL },
 	{ NULL, NULL, NULL, NULL }
 };

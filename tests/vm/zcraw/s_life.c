@@ -20,7 +20,8 @@
 #define DEADLINE_MS 25000
 #define WAIT_MS 10000
 #define ENDLESS (1ull << 40)
-#define FLAPS 2
+#define FLAPS 4
+#define FLAP_BYTES (2u << 20) /* received between one flap and the next */
 #define REBINDS 20
 #define HOLD_END "hold.end" /* the file that ends "hold" */
 #define HOLD_CHUNK (16u << 10)
@@ -152,11 +153,25 @@ static void victim(struct move *m, int ready)
 		rx_step(&m->state, 100);
 }
 
+struct restarted {
+	const struct nic *nic;
+	uint64_t count;
+};
+
+static bool restarted(void *arg)
+{
+	const struct restarted *r = arg;
+	struct nic_counts c;
+
+	nic_counts(r->nic, 1, &c);
+	return c.restarts >= r->count;
+}
+
 static void run_killed(const struct scenario *self)
 {
-	struct nic_counts before, after;
+	struct nic_counts before;
+	struct restarted unbound;
 	struct move *m = &move;
-	long end = now_ms() + WAIT_MS;
 	int ready[2], status;
 	char byte;
 	pid_t pid;
@@ -171,28 +186,43 @@ static void run_killed(const struct scenario *self)
 	if (!pid)
 		victim(m, ready[1]);
 	close(ready[1]);
+	if (!poll_one(ready[0], POLLIN, WAIT_MS))
+		fail("no stream at the receiver in %d ms", WAIT_MS);
 	if (read(ready[0], &byte, 1) != 1)
 		_exit(1); /* the victim has said why */
 	close(ready[0]);
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		fail("the receiver was not killed: %x", status);
-	do {
-		if (now_ms() > end)
-			fail("%d ms after the process the queue is still bound", WAIT_MS);
-		nic_counts(&m->nic, 1, &after);
-	} while (after.restarts < before.restarts + 2);
+	unbound = (struct restarted){ &m->nic, before.restarts + 2 }; /* bound, and unbound */
+	wait_until(restarted, &unbound, WAIT_MS, "a queue that is unbound after its process");
 	whole_stream(m, 1u << 20);
 }
 
+/* Receives so many bytes more, after so many flaps. */
+static void receive_more(struct move *m, uint64_t bytes, int flaps)
+{
+	uint64_t began = m->state.bytes;
+	long end = now_ms() + WAIT_MS;
+
+	while (m->state.bytes < began + bytes) {
+		if (now_ms() > end)
+			fail("%d ms after flap %d: %llu bytes more, %llu in all", WAIT_MS, flaps,
+			     (unsigned long long)(m->state.bytes - began),
+			     (unsigned long long)m->state.bytes);
+		rx_step(&m->state, 100);
+	}
+}
+
+/* The sender has much more to send than what is received between the flaps: each is in a stream. */
 static void run_link(const struct scenario *self)
 {
 	struct move *m = &move;
-	long end = now_ms() + WAIT_MS;
+	uint64_t changes;
 
 	(void)self;
 	m->rto_ms = 20;
-	m->bytes = 4u << 20;
+	m->bytes = 2 * (FLAPS + 1) * FLAP_BYTES;
 	m->rx.lag = 32;
 	move_open(m);
 	/* else the device loses its IPv6 addresses, which other scenarios need */
@@ -200,16 +230,15 @@ static void run_link(const struct scenario *self)
 	move_connect(m);
 	move_attach(m);
 	move_go(m);
+	changes = nic_carrier_changes(&m->nic);
+	receive_more(m, FLAP_BYTES, 0);
 	for (int i = 1; i <= FLAPS; i++) {
-		while (m->state.bytes < (uint64_t)i << 20) {
-			if (now_ms() > end)
-				fail("after %d flaps: %llu bytes", i - 1,
-				     (unsigned long long)m->state.bytes);
-			rx_step(&m->state, 100);
-		}
 		must(NULL, "ip link set " RX_NIC " down");
 		must(NULL, "ip link set " RX_NIC " up");
+		receive_more(m, FLAP_BYTES, i);
 	}
+	if (rx_ended(&m->state) || nic_carrier_changes(&m->nic) - changes < 2 * FLAPS)
+		fail("the link was not down and up %d times during the stream", FLAPS);
 	move_finish(m, DEADLINE_MS, PLACED);
 }
 
@@ -271,16 +300,11 @@ static void run_hold(const struct scenario *self)
 	say(" %lluK received", (unsigned long long)(m->state.bytes >> 10));
 }
 
-static bool loaded(void *arg)
-{
-	(void)arg;
-	return !access("/sys/module/weirnic", F_OK);
-}
-
 static void run_rmmod(const struct scenario *self)
 {
 	struct sender_options so = { .addr = RX_ADDR4, .bytes = ENDLESS, .abrupt = true };
 	struct move *m = &move;
+	unsigned head;
 	long end;
 
 	(void)self;
@@ -288,14 +312,18 @@ static void run_rmmod(const struct scenario *self)
 	m->state.hold = true;
 	begin_sender(m, &so, 1u << 20);
 	must(NULL, "busybox rmmod weirnic");
-	if (loaded(NULL) || if_nametoindex(RX_NIC))
+	if (!access("/sys/module/weirnic", F_OK) || if_nametoindex(RX_NIC))
 		fail("rmmod returned, but the module or " RX_NIC " is still there");
-	/* what had arrived is still ours to read, and is given back to nobody */
+	/* what is still in the socket comes, too */
 	for (end = now_ms() + 200; now_ms() < end;)
 		if (rx_step(&m->state, 50))
 			break;
+	/* what arrived is as it was: rx_release() verifies it; nobody takes what is given back */
+	head = __atomic_load_n(m->state.ifq.khead, __ATOMIC_ACQUIRE);
 	m->state.hold = false;
 	rx_release(&m->state);
+	if (__atomic_load_n(m->state.ifq.khead, __ATOMIC_ACQUIRE) != head)
+		fail("somebody takes buffers of a device that is gone");
 	sender_kill(&m->sender[0]);
 	rx_close(&m->state);
 	say(" with %lluK received", (unsigned long long)(m->state.bytes >> 10));
@@ -305,7 +333,7 @@ const struct scenario scenarios_life[] = {
 	{ "peer_killed", "the sending process is killed", run_peer_killed, NULL },
 	{ "peer_reset", "the sender resets the connection", run_peer_reset, NULL },
 	{ "killed", "the receiving process is killed", run_killed, NULL },
-	{ "link", "the link goes down and up, twice", run_link, NULL },
+	{ "link", "the link goes down and up, four times", run_link, NULL },
 	{ "rebind", "20 registrations in a row, with a stream each", run_rebind, NULL },
 	{ "hold", "bound, with a slow stream, until there is a file " HOLD_END, run_hold, NULL },
 	{ "rmmod_bound", "the module is removed while bound, and stays so", run_rmmod, NULL },

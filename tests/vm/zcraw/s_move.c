@@ -58,6 +58,11 @@ static void run_row(const struct scenario *self)
 	if (m->rx.ring_flags == ZR_SETUP_CQE_MIXED && m->state.big != m->state.completions)
 		fail("%llu of %llu completions say that they have 32 bytes",
 		     (unsigned long long)m->state.big, (unsigned long long)m->state.completions);
+	if (!m->rx.want_filler)
+		return;
+	say(", %llu fillers", (unsigned long long)m->state.fillers);
+	if (!m->state.fillers)
+		fail("the end of the ring was never filled");
 }
 
 static void vlan_device(const char *ns, const char *parent, unsigned host)
@@ -123,11 +128,12 @@ const struct scenario scenarios_move[] = {
 		      .buf_bytes = 64u << 10,
 		      .lag = 8 }) },
 	{ "buf2m", "huge pages, buffers of 2 MiB", run_row,
-	  ROW(.rx = { .area = AREA_HUGE, .area_bytes = 64u << 20, .buf_bytes = 2u << 20 }) },
+	  ROW(.bytes = 8u << 20,
+	      .rx = { .area = AREA_HUGE, .area_bytes = 64u << 20, .buf_bytes = 2u << 20 }) },
 	{ "mixed", "completions of mixed size", run_row,
 	  ROW(.rx = { .ring_flags = ZR_SETUP_CQE_MIXED, .lag = 16 }) },
-	{ "mixed_wrap", "completions of mixed size, small ring", run_row,
-	  ROW(.rx = { .ring_flags = ZR_SETUP_CQE_MIXED, .cq_entries = 64 }) },
+	{ "mixed_wrap", "completions of mixed size, small ring, its end filled", run_row,
+	  ROW(.rx = { .ring_flags = ZR_SETUP_CQE_MIXED, .cq_entries = 64, .want_filler = true }) },
 	{ "mixed_dmabuf", "the same, with a dma-buf", run_row,
 	  ROW(.rx = { .ring_flags = ZR_SETUP_CQE_MIXED, .area = AREA_DMABUF }) },
 	{ "ipv6", "data over IPv6", run_row, ROW(.ip6 = true, .rx.lag = 64) },

@@ -127,20 +127,6 @@ int tcp_listen(bool ip6, unsigned stream)
 	return fd;
 }
 
-static bool poll_one(int fd, short events, long timeout_ms)
-{
-	struct pollfd p = { fd, events, 0 };
-	long end = now_ms() + timeout_ms;
-	int r;
-
-	do {
-		long left = end - now_ms();
-
-		r = poll(&p, 1, left > 0 ? (int)(left * slow()) : 0);
-	} while (r < 0 && errno == EINTR);
-	return r > 0;
-}
-
 int tcp_accept(int listener)
 {
 	int fd;
@@ -151,6 +137,32 @@ int tcp_accept(int listener)
 	if (fd < 0)
 		fail("accept: %s", strerror(errno));
 	return fd;
+}
+
+/* Two lines of /proc/net/netstat for each group: the names, then the numbers. */
+uint64_t tcp_stat(const char *counter)
+{
+	static char text[32768];
+	char *names, *numbers, *save_name = NULL, *save_number = NULL;
+	int err = file_read("/proc/self/net/netstat", text, sizeof text);
+
+	if (err)
+		fail("/proc/net/netstat: %s", strerror(-err));
+	names = strstr(text, "TcpExt: ");
+	numbers = names ? strchr(names, '\n') : NULL;
+	if (!numbers)
+		fail("/proc/net/netstat has no TcpExt");
+	*numbers++ = '\0';
+	numbers[strcspn(numbers, "\n")] = '\0';
+	names = strtok_r(names, " ", &save_name);
+	numbers = strtok_r(numbers, " ", &save_number);
+	while (names && numbers && strcmp(names, counter)) {
+		names = strtok_r(NULL, " ", &save_name);
+		numbers = strtok_r(NULL, " ", &save_number);
+	}
+	if (!names || !numbers)
+		fail("the kernel has no counter TcpExt %s", counter);
+	return strtoull(numbers, NULL, 10);
 }
 
 uint64_t tcp_drain(int fd, unsigned stream, uint64_t pos, long deadline_ms)

@@ -57,6 +57,8 @@ __attribute__((format(printf, 2, 3))) void must(const char *ns, const char *form
 /* 0 or -errno */
 int file_write(const char *path, const char *text);
 int file_read(const char *path, char *text, size_t bytes);
+/* Waits for the event of one file; false: it did not come in time. */
+bool poll_one(int fd, short events, long timeout_ms);
 /* Waits until check(arg) is true; fails with the text when it is not in time. */
 void wait_until(bool (*check)(void *arg), void *arg, long deadline_ms, const char *what);
 
@@ -89,6 +91,8 @@ void nic_rule(const struct nic *nic, bool ip6, unsigned port, const char *target
 void nic_fault(const struct nic *nic, const char *fault, unsigned every, unsigned times);
 uint64_t nic_fault_hits(const struct nic *nic, const char *fault);
 void nic_faults_off(void);
+/* How often the carrier has gone or come, as the kernel counts it. */
+uint64_t nic_carrier_changes(const struct nic *nic);
 
 /* area.c - the memory that the NIC writes to */
 enum area_kind {
@@ -129,6 +133,7 @@ struct ifq_options {
 
 #define IFQ_EVENT 0xe0e0ull /* user_data of an event's completion */
 #define RX_CANCEL 0xe0e1ull /* of a cancellation's */
+#define RX_NOP 0xe0e2ull    /* of a no-op's */
 
 /* Skips the scenario where the kernel has no zcrx. */
 void ifq_need(void);
@@ -188,6 +193,8 @@ void sender_go(struct sender *sender);
 void sender_end(struct sender *sender, struct sender_report *ret);
 void sender_kill(struct sender *sender);
 /* Receives the stream with recv() until its end; the bytes. */
+/* A counter of "TcpExt" in /proc/net/netstat, of the namespace that we are in. */
+uint64_t tcp_stat(const char *counter);
 uint64_t tcp_drain(int fd, unsigned stream, uint64_t pos, long deadline_ms);
 
 /* rx.c - a ring with one queue that receives streams */
@@ -216,10 +223,12 @@ struct rx {
 	unsigned lag;	/* slices that are kept, and verified again, before they are returned */
 	bool pause_arm; /* do not arm again by itself */
 	bool was_held;	/* "hold" was set at some time */
+	bool want_filler; /* no-ops move the ring's tail until it had to be filled at its end */
 	struct slice *held;
 	size_t held_first, held_count, held_max;
 	uint64_t bytes, completions, big, len_min, len_max;
-	uint64_t enomem, enospc, events[2];
+	uint64_t over_page, over_half; /* slices across the end of a page, the middle of a buffer */
+	uint64_t enomem, enospc, events[2], fillers;
 };
 
 struct rx_options {
@@ -232,6 +241,7 @@ struct rx_options {
 	unsigned rq_entries; /* 0: 4096 */
 	unsigned lag;
 	bool events;
+	bool want_filler; /* of a ring of mixed completions */
 };
 
 void rx_open(struct rx *rx, const struct nic *nic, const struct rx_options *o);
