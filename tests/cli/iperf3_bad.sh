@@ -360,10 +360,11 @@ random.seed(int(os.environ.get("SEED", "1")))
 globals()["case_" + case]()
 END
 
-# served KIND: a client of that kind is served, if not at once then after the bad one's deadline
+# served KIND: a client of that kind is served, if not at once then after the bad one's deadline.
+# -i: later stock clients notice that all of -n is sent at their next timer, by default of 1 s.
 served() {
 	local end=$((SECONDS + 6))
-	until client "$1" -c 127.0.0.1 -n 256K; do
+	until client "$1" -c 127.0.0.1 -n 256K -i 0.1; do
 		[ "$SECONDS" -le "$end" ] || return 1
 		sleep 0.1 # until the server's deadline for the bad client has passed
 	done
@@ -408,7 +409,7 @@ $(cat client.err)"
 		forget "$victim"
 		forget "$child"
 	done
-	must_client "$plane, at last" stock -c 127.0.0.1 -n 1M -P 4
+	must_client "$plane, at last" stock -c 127.0.0.1 -n 1M -P 4 -i 0.1
 	descriptors=$(ls "/proc/$server_pid/fd" | wc -l)
 	[ "$descriptors" -le 16 ] || fail "$plane: the server has $descriptors descriptors open"
 	stop_server

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,7 +41,7 @@ static struct options {
 	uint16_t port;
 	unsigned datagram; /* bytes of each; 0: TCP */
 	bool segment;	   /* the kernel cuts the datagrams */
-	bool hop, dst, push;
+	bool hop, dst;
 } options = { .port = 5100 };
 
 static unsigned char table[PERIOD + CHUNK];
@@ -144,14 +143,12 @@ static void send_all(void)
 {
 	struct sockaddr_storage a;
 	socklen_t len = address(false, &a);
-	int fd = socket_new(&a), one = 1;
+	int fd = socket_new(&a);
 	unsigned chunk = CHUNK, batch;
 
 	add_headers(fd);
 	if (connect(fd, (struct sockaddr *)&a, len))
 		fail("connect: %s", strerror(errno));
-	if (options.push)
-		set(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one, "TCP_NODELAY");
 	if (options.datagram) {
 		batch = options.segment ? (CHUNK / options.datagram) : 1;
 		chunk = (batch > 60 ? 60 : batch) * options.datagram;
@@ -244,7 +241,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 3)
 		fail("usage: weir-frames ADDRESS BYTES [udp=LENGTH] [uso=LENGTH] [port=PORT] "
-		     "[hop] [dst] [push]");
+		     "[hop] [dst]");
 	options.addr = argv[1];
 	options.bytes = number(argv[2], UINT64_MAX);
 	for (int i = 3; i < argc; i++) {
@@ -257,8 +254,6 @@ int main(int argc, char **argv)
 			options.hop = true;
 		} else if (!strcmp(argv[i], "dst")) {
 			options.dst = true;
-		} else if (!strcmp(argv[i], "push")) {
-			options.push = true;
 		} else {
 			fail("%s: unknown word", argv[i]);
 		}

@@ -95,7 +95,7 @@ quiet_pair() {
 	done
 	ip -n a link add wn0 "$@" type weirnic peer name wn1 netns b || fail "ip link add"
 	quiet_end_up a wn0 1 2 && quiet_end_up b wn1 2 1 || fail "the links cannot be raised"
-	wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "wn0 has no carrier"
+	carrier_comes
 }
 
 # quiet_end_up NAMESPACE DEV NUMBER PEERS_NUMBER
@@ -111,7 +111,7 @@ quiet_end_up() {
 # Addresses, and both ends up: one process for each end, because a process costs 10 ms here.
 pair_up() {
 	end_up a wn0 1 && end_up b wn1 2 || fail "the links cannot be raised"
-	wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "wn0 has no carrier"
+	carrier_comes
 }
 
 # end_up NAMESPACE DEV NUMBER
@@ -122,6 +122,11 @@ end_up() {
 		addr add 10.77.0.$3/24 dev $2
 		addr add fd77::$3/64 dev $2 nodad
 	END
+}
+
+# Of wn0, after its link was raised.
+carrier_comes() {
+	wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "wn0 has no carrier"
 }
 
 # Both ends of a pair are gone, and so are the namespaces.
@@ -156,6 +161,11 @@ stat_of() {
 	sed -n "s/^$2 //p" "$(debugfs_of "$1")/stats"
 }
 
+# sum FILE rx|tx COUNTER: over all queues, of a device's file "stats"
+sum() {
+	awk -v name="^$2[0-9]+\\\\.$3\$" '$1 ~ name { n += $2 } END { printf "%d", n }' "$1"
+}
+
 # fault DEV NAME EVERY [TIMES]; also fault DEV seed N
 fault() {
 	local dev=$1 name=$2
@@ -169,6 +179,45 @@ started=()
 background() {
 	"$@" &
 	started+=($!)
+}
+
+# iperf_server: a server of iperf3 in a, for one client; $server is its id.
+iperf_server() {
+	background ip netns exec a iperf3 -s -1 -B 10.77.0.1 >server.out 2>&1
+	server=$!
+	wait_for 5 in_a grep -q ":1451 .* 0A " /proc/net/tcp ||
+		fail "iperf3 does not listen: $(cat server.out)"
+}
+
+# stream_start FILE WORDS...: a stream of iperf3 from b to a, with these words for the client, until
+# stream_end; FILE is the receiving device's "stats".
+stream_start() {
+	stream_stats=$1
+	shift
+	iperf_server
+	background ip netns exec b iperf3 -c 10.77.0.1 -t 100 "$@" >client.out 2>&1
+	stream=$!
+}
+
+stream_past() {
+	[ "$(sum "$stream_stats" rx bytes)" -gt "$1" ]
+}
+
+# stream_goes_on WHAT: a megabyte more arrives
+stream_goes_on() {
+	wait_for 15 stream_past $(($(sum "$stream_stats" rx bytes) + 1000000)) ||
+		fail "$1: the stream stands still: $(cat client.out)"
+}
+
+# It must have lasted until now.
+stream_end() {
+	kill "$stream" 2>/dev/null || fail "the stream has ended: $(cat client.out)"
+	wait "$stream"
+	wait_for 5 stream_gone || fail "the server of iperf3 goes on: $(cat server.out)"
+}
+
+stream_gone() {
+	! kill -0 "$server" 2>/dev/null
 }
 
 cleanup() {

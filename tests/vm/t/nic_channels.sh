@@ -22,24 +22,10 @@ table_queues() {
 		tr -s ' ' '\n' | grep . | sort -nu | tr '\n' ' '
 }
 
-sum() { awk -v name="$1" '$1 ~ "^rx[0-9]+\\." name "$" { n += $2 } END { print n }' "$stats"; }
-# The stream goes on: a megabyte more arrives.
-goes_on() {
-	local before
-	before=$(sum bytes)
-	wait_for 15 eval "[ \$(sum bytes) -gt $((before + 1000000)) ]" ||
-		fail "$1: the stream stands still: $(cat client.out)"
-}
-
 pair numrxqueues 8 numtxqueues 8
-stats=$(debugfs_of wn0)/stats
 [ "$(channels wn0)" = 8 ] || fail "8 channels wanted, there are '$(channels wn0)'"
-background ip netns exec a iperf3 -s -1 -B 10.77.0.1 >server.out 2>&1
-wait_for 5 in_a grep -q ":1451 .* 0A " /proc/net/tcp || fail "iperf3 does not listen"
-ip netns exec b iperf3 -c 10.77.0.1 -t 100 -P 4 -b 30M >client.out 2>&1 &
-client=$!
-started+=("$client")
-goes_on "before any change"
+stream_start "$(debugfs_of wn0)/stats" -P 4 -b 30M
+stream_goes_on "before any change"
 for n in 2 1 8; do
 	in_a ethtool -L wn0 combined $n || fail "wn0: $n channels"
 	[ "$(channels wn0)" = $n ] || fail "wn0 has $(channels wn0) channels, not $n"
@@ -47,10 +33,9 @@ for n in 2 1 8; do
 	[ "$(table_queues)" = "$want " ] || fail "$n channels, table: $(table_queues)"
 	peer=$((n > 4 ? 2 : 4))
 	in_b ethtool -L wn1 combined $peer || fail "wn1: $peer channels"
-	goes_on "$n and $peer channels"
+	stream_goes_on "$n and $peer channels"
 done
-kill -0 "$client" || fail "the stream: $(cat client.out)"
-kill "$client"
+stream_end
 in_b ping -q -c 2 -i 0.2 -W 5 10.77.0.1 >/dev/null || fail "no ping afterwards"
 
 in_a ethtool -L wn0 combined 9 2>/dev/null && fail "nine of eight"
@@ -67,6 +52,6 @@ in_a ethtool -L wn0 combined 5 || fail "5 channels"
 ip -n a link set wn0 down
 in_a ethtool -L wn0 combined 6 || fail "6 channels with the link down"
 ip -n a link set wn0 up
-wait_for 5 in_a grep -qx 1 /sys/class/net/wn0/carrier || fail "no carrier"
+carrier_comes
 in_b ping -q -c 1 -W 5 10.77.0.1 >/dev/null || fail "no ping"
 echo "channels change under traffic; what is in use stays"

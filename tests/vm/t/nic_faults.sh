@@ -23,10 +23,7 @@ hits() { sed -n 's/.* hits //p' "$dir/fault/$1"; }
 fault() { echo "${*:3}" >"$dir/fault/$2"; } # that of lib.sh asks for the folder each time
 off() { fault wn0 "$1" 0; }
 frames() { sed -n "s/^rx$1.packets //p" "$dir/stats"; }
-all() {
-	awk -v name="^rx[0-9]+\\\\.$1\$" '$1 ~ name { n += $2 } END { printf "%d", n }' \
-		"$dir/stats"
-}
+all() { sum "$dir/stats" rx "$1"; }
 arrived() { [ "$(frames 2)" -eq "$1" ]; }
 # snmp NAMESPACE FILE PROTOCOL COUNTER
 snmp() {

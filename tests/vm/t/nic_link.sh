@@ -86,8 +86,8 @@ refused "same type" x $kind peer name y type dummy
 
 # ends go while both transmit on several queues
 streams=()
-sum() { awk -v p="^$2[0-9]+\\\\.packets" '$1 ~ p { n += $2 } END { print n + 0 }' "$1/stats"; }
-busy() { [ "$(sum "$folder" rx)" -gt "$enough" ] && [ "$(sum "$folder" tx)" -gt 100 ]; }
+packets() { sum "$folder/stats" "$1" packets; }
+busy() { [ "$(packets rx)" -gt "$enough" ] && [ "$(packets tx)" -gt 100 ]; }
 traffic() {
 	local address port=5100
 
@@ -123,7 +123,7 @@ traffic_end "sender"
 
 traffic
 ip -n a link set wn0 down && ip -n a link set wn0 up || fail "down and up"
-enough=$(($(sum "$folder" rx) + 300))
+enough=$(($(packets rx) + 300))
 wait_for 10 busy || fail "the streams do not go on"
 ip -n b link set wn1 down && ip -n b link set wn1 up || fail "sender down and up"
 echo "1 3" >"$folder/fault/carrier_flap" # its end lies behind the end of the device

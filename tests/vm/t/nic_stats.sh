@@ -11,11 +11,8 @@
 #	what the other received, to the byte; debugfs, ethtool -S and ip -s say the same.
 . "$(dirname "$0")/lib.sh"
 
-# sum DEV PREFIX COUNTER: over all queues
-sum() {
-	awk -v name="^$2[0-9]+\\\\.$3\$" '$1 ~ name { n += $2 } END { printf "%d", n }' \
-		"${stats[$1]}"
-}
+# of DEV rx|tx COUNTER: over all queues
+of() { sum "${stats[$1]}" "$2" "$3"; }
 # link NAMESPACE DEV rx|tx packets|bytes: what ip -s says
 link() {
 	local column=1
@@ -35,40 +32,39 @@ quiet() {
 quiet_pair numrxqueues 4 numtxqueues 4
 declare -A stats=([wn0]="$(debugfs_of wn0)/stats" [wn1]="$(debugfs_of wn1)/stats")
 in_a ethtool -G wn0 tcp-data-split on || skip "this kernel cannot set tcp-data-split"
-background ip netns exec a iperf3 -s -1 -B 10.77.0.1 >server.out 2>&1
-wait_for 5 in_a grep -q ":1451 .* 0A " /proc/net/tcp || fail "iperf3 does not listen"
+iperf_server
 in_b iperf3 -c 10.77.0.1 -n 20M -P 4 >client.out 2>&1 || fail "the stream: $(cat client.out)"
-wait "$!"
+wait "$server" || fail "the server: $(cat server.out)"
 wait_for 10 quiet || fail "it does not become quiet"
 
-same "frames that nobody received" "$(sum wn0 tx drops)/$(sum wn1 tx drops)" 0/0
-same "frames wn1 to wn0" "$(sum wn1 tx packets)" "$(sum wn0 rx packets)"
-same "bytes wn1 to wn0" "$(sum wn1 tx bytes)" "$(sum wn0 rx bytes)"
-same "frames wn0 to wn1" "$(sum wn0 tx packets)" "$(sum wn1 rx packets)"
-same "bytes wn0 to wn1" "$(sum wn0 tx bytes)" "$(sum wn1 rx bytes)"
-same "bytes and where they went" "$(sum wn0 rx bytes)" \
-	$(($(sum wn0 rx provider_bytes) + $(sum wn0 rx kernel_bytes)))
-same "split or not" "$(sum wn0 rx packets)" \
-	$(($(sum wn0 rx split_frames) + $(sum wn0 rx unsplit_frames)))
-same "no provider" "$(sum wn0 rx provider_bytes)" 0
-[ "$(sum wn0 rx kernel_bytes)" -gt 20000000 ] || fail "20 MB sent, less counted"
-[ "$(sum wn0 rx split_frames)" -gt 100 ] || fail "few frames were split"
-[ "$(sum wn1 tx tso_frames)" -gt 0 ] || fail "no super frame was cut"
+same "frames that nobody received" "$(of wn0 tx drops)/$(of wn1 tx drops)" 0/0
+same "frames wn1 to wn0" "$(of wn1 tx packets)" "$(of wn0 rx packets)"
+same "bytes wn1 to wn0" "$(of wn1 tx bytes)" "$(of wn0 rx bytes)"
+same "frames wn0 to wn1" "$(of wn0 tx packets)" "$(of wn1 rx packets)"
+same "bytes wn0 to wn1" "$(of wn0 tx bytes)" "$(of wn1 rx bytes)"
+same "bytes and where they went" "$(of wn0 rx bytes)" \
+	$(($(of wn0 rx provider_bytes) + $(of wn0 rx kernel_bytes)))
+same "split or not" "$(of wn0 rx packets)" \
+	$(($(of wn0 rx split_frames) + $(of wn0 rx unsplit_frames)))
+same "no provider" "$(of wn0 rx provider_bytes)" 0
+[ "$(of wn0 rx kernel_bytes)" -gt 20000000 ] || fail "20 MB sent, less counted"
+[ "$(of wn0 rx split_frames)" -gt 100 ] || fail "few frames were split"
+[ "$(of wn1 tx tso_frames)" -gt 0 ] || fail "no super frame was cut"
 
 in_a ethtool -S wn0 | sed -n 's/^ *\([rt]x[0-9]*\)_\([a-z_]*\): \([0-9]*\)$/\1.\2 \3/p' |
 	sort >by_ethtool
 grep '^[rt]x' "${stats[wn0]}" | sort >by_debugfs
 [ -s by_debugfs ] || fail "no counters in debugfs"
 cmp -s by_ethtool by_debugfs || fail "ethtool -S differs: $(diff by_ethtool by_debugfs | head -4)"
-same "ip -s, frames received" "$(link a wn0 rx packets)" "$(sum wn0 rx packets)"
-same "ip -s, bytes received" "$(link a wn0 rx bytes)" "$(sum wn0 rx bytes)"
-same "ip -s, frames sent" "$(link b wn1 tx packets)" "$(sum wn1 tx packets)"
-same "ip -s, bytes sent" "$(link b wn1 tx bytes)" "$(sum wn1 tx bytes)"
+same "ip -s, frames received" "$(link a wn0 rx packets)" "$(of wn0 rx packets)"
+same "ip -s, bytes received" "$(link a wn0 rx bytes)" "$(of wn0 rx bytes)"
+same "ip -s, frames sent" "$(link b wn1 tx packets)" "$(of wn1 tx packets)"
+same "ip -s, bytes sent" "$(link b wn1 tx bytes)" "$(of wn1 tx bytes)"
 
 # counters outlive the link and the channels
-before=$(sum wn0 rx packets)
+before=$(of wn0 rx packets)
 ip -n a link set wn0 down
 in_a ethtool -L wn0 combined 1 || fail "one channel"
-same "after fewer channels" "$(sum wn0 rx packets)" "$before"
-same "ip -s with one channel" "$(link a wn0 rx packets)" "$(sum wn0 rx packets)"
+same "after fewer channels" "$(of wn0 rx packets)" "$before"
+same "ip -s with one channel" "$(link a wn0 rx packets)" "$(of wn0 rx packets)"
 echo "all counters agree"

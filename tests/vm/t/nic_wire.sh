@@ -11,8 +11,6 @@
 #	That super frames were cut here, and not by the kernel before, is proven by counters.
 . "$(dirname "$0")/lib.sh"
 
-# sum FILE rx|tx COUNTER
-sum() { awk -v name="^$2[0-9]+\\\\.$3\$" '$1 ~ name { n += $2 } END { print n + 0 }' "$1"; }
 # the same at both ends, read until nothing is on its way any more; one process, as it is run often
 equal() {
 	awk '

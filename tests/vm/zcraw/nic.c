@@ -127,9 +127,10 @@ void nic_fault(const struct nic *nic, const char *fault, unsigned every, unsigne
 	int err;
 
 	undo_faults();
+	/* the seed sets all hits to zero: those of a fault that is switched off are to be read */
 	snprintf(path, sizeof path, "%s/fault/seed", nic->dir);
 	snprintf(text, sizeof text, "%llu", (unsigned long long)zcraw_seed);
-	err = file_write(path, text);
+	err = every ? file_write(path, text) : 0;
 	if (err)
 		fail("%s: %s", path, strerror(-err));
 	snprintf(path, sizeof path, "%s/fault/%s", nic->dir, fault);

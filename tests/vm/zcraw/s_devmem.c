@@ -43,6 +43,10 @@ struct devmem {
 	bool ended, hold;
 	long took_ms;
 	struct zr_dmabuf_token held[HELD_MAX];
+	struct piece {
+		uint64_t off, pos;
+		uint32_t len;
+	} piece[HELD_MAX]; /* of each token */
 	unsigned held_count;
 };
 
@@ -85,6 +89,16 @@ static void start(struct devmem *d, uint64_t bytes, bool ip6, unsigned rto_ms)
 	sender_go(&d->sender);
 }
 
+/* What is held must be as it was received. */
+static void verify_held(const struct devmem *d)
+{
+	for (unsigned i = 0; i < d->held_count; i++) {
+		const struct piece *p = &d->piece[i];
+
+		pattern_check(0, p->pos, d->area.mem + p->off, p->len);
+	}
+}
+
 static void give_back(struct devmem *d)
 {
 	for (unsigned i = 0; i < d->held_count;) {
@@ -108,9 +122,10 @@ static void take_piece(struct devmem *d, const struct zr_dmabuf_cmsg *piece)
 		fail("a piece at %llu, %u bytes, of %zu", (unsigned long long)piece->frag_offset,
 		     piece->frag_size, d->area.bytes);
 	pattern_check(0, d->got, d->area.mem + piece->frag_offset, piece->frag_size);
-	d->got += piece->frag_size;
 	if (d->held_count == HELD_MAX)
 		fail("more than %u pieces held", HELD_MAX);
+	d->piece[d->held_count] = (struct piece){ piece->frag_offset, d->got, piece->frag_size };
+	d->got += piece->frag_size;
 	d->held[d->held_count].token_start = piece->frag_token;
 	d->held[d->held_count++].token_count = 1;
 }
@@ -235,9 +250,13 @@ static void run_hold(const struct scenario *self)
 		receive(d, 20);
 		nic_counts(&d->nic, 1, &c);
 	}
-	say(" starved after %lluK;", (unsigned long long)(d->got >> 10));
+	say(" starved with %u pieces of %lluK;", d->held_count, (unsigned long long)(d->got >> 10));
+	if (!d->held_count || d->got - d->linear > SMALL_AREA)
+		fail("%u pieces held, %llu bytes of %u", d->held_count,
+		     (unsigned long long)(d->got - d->linear), SMALL_AREA);
+	verify_held(d);
 	d->hold = false;
-	give_back(d);
+	give_back(d); /* fails when the kernel does not know one of them as held */
 	run_to_end(d, true);
 	finish(d);
 }

@@ -18,12 +18,7 @@
 
 #define DEADLINE_MS 25000
 #define WAIT_MS 10000
-#define EARLY 4 /* of so many frames that are overtaken, one is so by one of its own stream */
-/*
- * More than the NIC's ring and all sockets' receive buffers can hold: else the data at the head of
- * a socket may wait for a free buffer to be copied to, while the data behind it has them all.
- */
-#define AREA_BYTES (24u << 20)
+#define EARLY 2 /* of so many frames that are overtaken, one is so by one of its own stream */
 
 enum trace {
 	TRACE_NONE,
@@ -135,7 +130,7 @@ static void run_row(const struct scenario *self)
 	m->streams = 2;
 	m->rto_ms = 20;
 	m->rx.lag = 64;
-	m->rx.area_bytes = AREA_BYTES;
+	m->rx.area_bytes = AREA_AMPLE_BYTES;
 	move_open(m);
 	move_connect(m);
 	move_attach(m);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define DEADLINE_MS 25000
+#define SMALL_RQ 64u
 #define VLAN "7"
 #define VLAN_RX4 "10.78.0.1"
 #define VLAN_RX6 "fd78::1"
@@ -63,6 +64,35 @@ static void run_row(const struct scenario *self)
 	say(", %llu fillers", (unsigned long long)m->state.fillers);
 	if (!m->state.fillers)
 		fail("the end of the ring was never filled");
+}
+
+/* Many times what the refill ring takes is given back at once: it is full, and must be flushed. */
+static void run_small_rq(const struct scenario *self)
+{
+	struct move *m = move_of(self->arg);
+	long end = now_ms() + DEADLINE_MS;
+	struct rx *rx = &m->state;
+
+	move_open(m);
+	if (rx->ifq.entries != SMALL_RQ)
+		fail("%u entries asked for, %u given", SMALL_RQ, rx->ifq.entries);
+	rx->hold = true;
+	move_connect(m);
+	move_attach(m);
+	move_go(m);
+	while (rx->held_count < 8 * SMALL_RQ) {
+		if (now_ms() > end)
+			fail("only %zu slices in %d ms", rx->held_count, DEADLINE_MS);
+		rx_step(rx, 100);
+	}
+	rx->hold = false;
+	if (rx->ifq.flushes)
+		fail("a refill ring that nothing was put into was full");
+	rx_release(rx);
+	say(" %llu flushes,", (unsigned long long)rx->ifq.flushes);
+	if (!rx->ifq.flushes)
+		fail("%u slices and more fit into %u entries", 8 * SMALL_RQ, SMALL_RQ);
+	move_finish(m, DEADLINE_MS, PLACED);
 }
 
 static void vlan_device(const char *ns, const char *parent, unsigned host)
@@ -144,7 +174,8 @@ const struct scenario scenarios_move[] = {
 	{ "sockets16_mixed", "16 sockets over IPv6, mixed completions", run_row,
 	  ROW(.streams = 16, .ip6 = true, .bytes = 256u << 10,
 	      .rx = { .ring_flags = ZR_SETUP_CQE_MIXED, .area_bytes = 32u << 20 }) },
-	{ "small_rq", "a refill ring of 64 entries", run_row, ROW(.rx.rq_entries = 64) },
+	{ "small_rq", "a refill ring of 64 entries, and more to give back", run_small_rq,
+	  ROW(.rx.rq_entries = SMALL_RQ) },
 	{ "vlan4", "IPv4 data with a VLAN tag", run_vlan,
 	  ROW(.vlan_addr = VLAN_RX4, .bytes = 2u << 20) },
 	{ "vlan6", "IPv6 data with a VLAN tag", run_vlan,

@@ -110,6 +110,12 @@ struct area {
 	int dmabuf; /* -1: none */
 };
 
+/*
+ * More than the NIC's ring and the sockets' receive buffers can hold: else what is missing at the
+ * head of a stream may find no free buffer, because what came behind it has them all.
+ */
+#define AREA_AMPLE_BYTES (24u << 20)
+
 void area_new(struct area *area, enum area_kind kind, size_t bytes);
 void area_free(struct area *area);
 
