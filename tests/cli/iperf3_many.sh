@@ -5,6 +5,9 @@
 # Timeout: 240
 #
 # Theory: stock iperf3 3.12 and ours have the same limit of 128 streams; --bidir doubles them.
+# Later stock clients have a thread per stream, which spins when it has sent its part of -n: with
+# 128 of them on a busy machine the thread that ends the test may never run, also against the stock
+# server.  They are given a time instead.
 
 . "$(dirname "$0")/lib_iperf3.sh"
 need iperf3
@@ -17,9 +20,11 @@ for plane in "${planes[@]}"; do
 		mine=()
 		[ "$side" = weir ] && mine=(--plane "$plane")
 		name="$side -> weir ($plane) -P 128"
-		must_client "$name" "$side" -c 127.0.0.1 -P 128 -n 128M -J "${mine[@]}" &&
+		amount=(-n 128M)
+		[ "$side $later" = "stock True" ] && amount=(-t 2)
+		must_client "$name" "$side" -c 127.0.0.1 -P 128 "${amount[@]}" -J "${mine[@]}" &&
 			json client.out "$name" 'len(end["streams"]) == 128' \
-				'end["sum_sent"]["bytes"] >= 128 << 20' \
+				"end['sum_sent']['bytes'] >= 128 << 20 or '${amount[0]}' == '-t'" \
 				'end["sum_received"]["bytes"] > 64 << 20'
 		must_client "$name -R" "$side" -c 127.0.0.1 -P 128 -t 1 -R -J "${mine[@]}" &&
 			json client.out "$name -R" 'len(end["streams"]) == 128' \

@@ -358,7 +358,7 @@ static void untagged_many(void **state)
 		struct weir_engine *e = t_open(&o);
 		struct weir_sock *s;
 		uint64_t got = 0, total = 0;
-		int fds[2];
+		int fds[2], wait_us;
 
 		t_raw_pair(fds);
 		assert_int_equal(weir_adopt(e, fds[0], NULL, NULL, &so, &s, NULL), 0);
@@ -368,8 +368,9 @@ static void untagged_many(void **state)
 			assert_int_equal(weir_sock_send(s, t_pattern(3, total), 10,
 							j % 2 ? WEIR_SEND_COPY : 0, 0),
 					 0);
-		/* The wait has no end of its own: all must leave before it sleeps. */
-		assert_int_equal(weir_engine_dispatch(e, 100000), 0);
+		/* One wait, to its end: all must leave in it, refusals by faults included. */
+		wait_us = (t_faulty() ? 400000 : 100000) * t_patience() * T_SLOW;
+		assert_int_equal(weir_engine_dispatch(e, wait_us), 0);
 		while (got < total) {
 			uint64_t before = got;
 
