@@ -99,6 +99,7 @@ static void rxq_start(struct weirnic_rxq *rxq, const struct weirnic_rx_mem *mem)
 	rxq->tail = 0;
 	rxq->partial = 0;
 	rxq->safe_pool = NULL;
+	rxq->late = false;
 	rxq->irq_cpu = cpumask_local_spread(rxq->index, NUMA_NO_NODE);
 	page_pool_enable_direct_recycling(rxq->mem.pool, &rxq->napi);
 	weirnic_rx_refill(rxq);

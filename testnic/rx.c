@@ -16,7 +16,10 @@
  *	1. After a poll either the ring is full or starved is set.
  *	2. A waiter's bit is set before its kick, and each poll takes all bits:
  *	   no waiter is forgotten.
- *	3. The NAPI is owned (NAPI_STATE_SCHED) from weirnic_rx_kick() until its
+ *	3. done and ready together hold no more frames than the ring has entries,
+ *	   but for one of each sender that asked for room at the same moment and
+ *	   for those that the faults misdirect and duplicate add.
+ *	4. The NAPI is owned (NAPI_STATE_SCHED) from weirnic_rx_kick() until its
  *	   poll is complete: no interrupt is under way when the NAPI is disabled.
  *
  * Ownership:

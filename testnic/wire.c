@@ -15,8 +15,9 @@
  *	Room is asked for before the first fault is drawn, so that a frame that
  *	waits is not drawn for twice. A queue without room whose driver simply
  *	has not run yet makes the sender wait; a queue whose last refill fell
- *	short drops, as hardware does, and its NAPI is scheduled so that it
- *	tries to refill again.
+ *	short, or whose ring is full of completions that are late (a fault),
+ *	drops, as hardware does, and its NAPI is scheduled so that it tries to
+ *	refill again.
  *
  *	Hardware GRO (rx-gro-hw): the frames of a super frame come as one, see
  *	tso.c; their payloads lie one after the other in the buffers, behind one
@@ -84,12 +85,23 @@ static void count_csum_bad(struct weirnic_rxq *rxq)
 	u64_stats_update_end(&rxq->stats.syncp);
 }
 
+/* A completion occupies the ring until the stack has its frame, be the frame in a buffer or not. */
+static bool ring_full(const struct weirnic_rxq *rxq)
+{
+	return skb_queue_len(&rxq->done) + skb_queue_len_lockless(&rxq->ready) >= rxq->mem.size;
+}
+
 static bool has_room(const struct weirnic_rxq *rxq, const struct weirnic_frame *frame)
 {
 	u32 need = DIV_ROUND_UP(frame->payload_len, rxq->mem.buf_bytes) + 1;
 
-	return skb_queue_len(&rxq->done) < rxq->mem.size &&
-	       rxq->tail - rxq->head >= min(need, rxq->mem.size);
+	return !ring_full(rxq) && rxq->tail - rxq->head >= min(need, rxq->mem.size);
+}
+
+/* There is no room: whether the driver, when it runs, makes some. */
+static bool driver_helps(const struct weirnic_rxq *rxq)
+{
+	return ring_full(rxq) ? !rxq->late : !rxq->starved;
 }
 
 /* RECEIVED here means: go on. */
@@ -103,7 +115,7 @@ static enum weirnic_wire_result reserve(struct weirnic_rxq *rxq, u32 tx_index,
 		result = WEIRNIC_WIRE_DROPPED;
 	} else if (!has_room(rxq, frame)) {
 		*kick |= BIT_ULL(rxq->index);
-		if (!rxq->starved) {
+		if (driver_helps(rxq)) {
 			rxq->waiters |= BIT_ULL(tx_index);
 			result = WEIRNIC_WIRE_WAIT;
 		} else if (frame->segments > 1) {
@@ -175,6 +187,14 @@ static void decide_corruption(struct weirnic_dev *to, const struct weirnic_frame
 								total - first);
 }
 
+/* The kernel fills in sums of the linear part only; a frame split too early has its outside. */
+static bool complete_checksum(struct sk_buff *skb)
+{
+	u32 end = skb_checksum_start_offset(skb) + skb->csum_offset + sizeof(__sum16);
+
+	return pskb_may_pull(skb, end) && !skb_checksum_help(skb);
+}
+
 static void deliver_checksum(struct weirnic_rxq *rxq, struct sk_buff *skb,
 			     const struct weirnic_frame *frame, const struct fate *fate)
 {
@@ -187,7 +207,7 @@ static void deliver_checksum(struct weirnic_rxq *rxq, struct sk_buff *skb,
 		skb->csum_offset = tx->csum_offset;
 		if (skb_frags_readable(skb) &&
 		    (fate->corrupt_at != NOT_CORRUPT ||
-		     !(rxq->wd->ndev->features & NETIF_F_RXCSUM)) && skb_checksum_help(skb))
+		     !(rxq->wd->ndev->features & NETIF_F_RXCSUM)) && !complete_checksum(skb))
 			skb->ip_summed = CHECKSUM_NONE;
 	} else if (fate->verified) {
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
@@ -287,8 +307,7 @@ static enum weirnic_wire_result receive(struct weirnic_rxq *rxq, const struct we
 		goto unlock;
 	}
 	u64_stats_update_begin(&rxq->stats.syncp);
-	/* Completions that are late occupy the ring, also of frames in no buffer of it. */
-	if (rxq->late && skb_queue_len_lockless(&rxq->ready) >= rxq->mem.size)
+	if (rxq->late && ring_full(rxq))
 		skb = NULL;
 	else
 		skb = weirnic_dma_receive(rxq, frame, fate->head_len, fate->split);
