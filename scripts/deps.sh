@@ -16,7 +16,7 @@ packages_of() {
 		clang clang-tidy clang-format ;;
 	demo) echo iperf3 ;;
 	bench) echo iperf3 libuv1-dev ;;
-	vm) echo qemu-system-x86 mmdebstrap debian-archive-keyring uidmap xz-utils libcmocka-dev ;;
+	vm) echo mmdebstrap debian-archive-keyring uidmap xz-utils libcmocka-dev ;;
 	*) echo "deps.sh: no group $1 (build, check, demo, bench, vm)" >&2; return 1 ;;
 	esac
 }

@@ -26,9 +26,7 @@ for tool in apt-get dpkg-deb dpkg; do
 	command -v $tool >/dev/null || cannot "no $tool: not a Debian system"
 done
 [ -e "$keyring" ] || cannot "no $keyring"
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
-	grep -E '/debian/?$' | head -n 1)
-[ -n "$mirror" ] || cannot "apt-get knows no Debian mirror"
+mirror=$(cd "$(dirname "$0")/../tests/vm" && python3 -B -m host.apt 2>&1) || cannot "$mirror"
 
 mkdir -p "$folder" || cannot "$folder: cannot be made"
 folder=$(cd "$folder" && pwd)

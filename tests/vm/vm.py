@@ -11,12 +11,13 @@ vm.py selftest [SERIES]         tests that misbehave must be found out
 vm.py fetch [SERIES...]         only fetch and make what the others need
 
 Theory: a run takes a kernel (kernels.py), a root with compiler and programs (root.py), what this
-tree gives (parts.py), writes an initramfs (image.py), boots it (machine.py) and reads PID 1's
-report (report.py).  Everything of a run lies in build/vm/SERIES/: results.txt, junit.xml, the
-report serial.log, the kernel's console.log.
+tree gives (parts.py), writes an initramfs (image.py), boots machines with it that share the tests
+(session.py, machine.py), and reads PID 1's report (report.py).  Everything of a run lies in
+build/vm/SERIES/: results.txt, junit.xml, and for each machine, in a folder with its number, the
+report serial.log and the kernel's console.log.
 
-Environment: WEIR_VM_CACHE (where kernels and root lie), WEIR_VM_ACCEL (kvm or tcg), V=1 (print
-the output of tests that passed, too).
+Environment: WEIR_VM_CACHE (where kernels and root lie), WEIR_VM_ACCEL (kvm or tcg),
+WEIR_VM_MACHINES (how many share the tests), V=1 (print the output of tests that passed, too).
 Exit status: 0 where all passed and every skip was expected, 1 where not, 2 where it cannot be run.
 """
 import os
@@ -28,7 +29,8 @@ import traceback
 sys.dont_write_bytecode = True
 
 from host import debugkernel, image, kernels, machine, parts, report, root, selftest  # noqa: E402
-from host.common import Failed, TREE, VM, die, locked_file, note, remove, verbose  # noqa: E402
+from host import session  # noqa: E402
+from host.common import Failed, TREE, VM, die, locked_file, note, remove  # noqa: E402
 from host.common import run as run_command  # noqa: E402
 
 # Oldest first.  One entry may name alternatives: the first that there is.
@@ -60,7 +62,7 @@ def build_programs():
         run_command([os.path.join(TREE, "scripts", "build.sh"), "release"], "building the programs")
 
 
-def prepare(kernel, label, plan, broken):
+def prepare(kernel, label, broken, shell=False):
     """
     Write the initramfs of a run; return its path.  Why the module cannot be built, where it should,
     is added to the list `broken`.
@@ -81,99 +83,25 @@ def prepare(kernel, label, plan, broken):
              "kernel.facts": f"series={kernel['series']}\nversion={kernel['version']}\n"
                              f"module={'yes' if module else 'no'}\n"
                              f"debug={'yes' if kernel.get('tree') else 'no'}\n"}
+    if shell:
+        files["shell"] = ""
     image.write(path, root.get(), kernel,
                 {"init": parts.init_program(), "module": module, "ip_plugin": plugin,
-                 "programs": parts.programs(), "files": files}, plan, VM)
+                 "programs": parts.programs(), "files": files}, VM)
     return path
-
-
-def follow(guest, run, plan, log, quiet):
-    """Take the report's lines until the machine ends or hangs; quiet: print nothing."""
-    limits = {test.name: test.timeout_s for test in plan}
-
-    def limit_s():
-        if run.boot_s is None:
-            return machine.BOOT_S
-        return limits.get(run.running, 60) + machine.HANG_MARGIN_S
-
-    for line in guest.lines(limit_s):
-        if line is None:
-            note("the machine says nothing any more: asking the kernel for its tasks")
-            guest.ask_for_tasks()
-            run.broke_off("the machine hung; its tasks are in console.log")
-            return
-        log.write(line + "\n")
-        log.flush()
-        result = run.take(line)
-        if result and not quiet:
-            report.print_result(result)
-            if result.verdict == "failed" or verbose():
-                report.print_output(result)
-
-
-def arguments_of(kernel):
-    """Of the kernel's command line: the debug kernel has no mitigations and says so as an error."""
-    return "" if kernel.get("tree") else "mitigations=off"
-
-
-def boot(kernel, label, plan, initramfs, accel, quiet):
-    """One boot with the plan; the report.Run of it."""
-    folder = folder_of(label)
-    run = report.Run(label, ["kernel_boot"] + [test.name for test in plan] + ["kernel_end"])
-    guest = machine.Machine(kernel["image"], initramfs, folder, accel, arguments_of(kernel))
-    with open(os.path.join(folder, "serial.log"), "w", encoding="utf-8") as log:
-        try:
-            guest.start()
-            follow(guest, run, plan, log, quiet)
-        finally:
-            guest.end()
-    if not run.done and run.boot_s is not None:
-        broken = run.broke_off("the machine ended in it; see console.log")
-        if broken and not quiet:
-            report.print_result(broken)
-            report.print_output(broken)
-    return run
-
-
-def tail(path, count):
-    if os.path.exists(path):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            print("".join(file.readlines()[-count:]).rstrip())
-
-
-def boot_somehow(kernel, label, plan, initramfs, quiet=False):
-    """
-    Boot by the best way there is; (the report.Run, the way).  The initramfs is removed, quiet
-    prints no results.
-    """
-    try:
-        return boot_either_way(kernel, label, plan, initramfs, quiet)
-    finally:
-        remove(initramfs)
-
-
-def boot_either_way(kernel, label, plan, initramfs, quiet):
-    accel = machine.accelerator()
-    run = boot(kernel, label, plan, initramfs, accel, quiet)
-    if run.boot_s is None and accel == "kvm" and not os.environ.get("WEIR_VM_ACCEL"):
-        note("no guest starts by this machine's KVM: emulating")
-        open(machine.no_kvm_mark(), "w", encoding="utf-8").close()
-        accel = "tcg"
-        run = boot(kernel, label, plan, initramfs, accel, quiet)
-    if run.boot_s is None:
-        tail(os.path.join(folder_of(label), "qemu.log"), 5)
-        tail(os.path.join(folder_of(label), "console.log"), 40)
-        run.broke_off("the kernel did not reach user space")
-    return run, accel
 
 
 def run_plan(kernel, label, plan, results):
     """Run the planned tests on one kernel and print what came of it; True where all is well."""
     began = time.monotonic()
     broken = []
-    initramfs = prepare(kernel, label, plan, broken)
+    initramfs = prepare(kernel, label, broken)
     prepared_s = time.monotonic() - began
-    run, accel = boot_somehow(kernel, label, plan, initramfs)
+    used_s = session.processor_s()
+    plan.sort(key=lambda test: -test.timeout_s)
+    count = session.machine_count(len(plan))
+    run, accel = session.boot(kernel, label, folder_of(label), plan, initramfs, count)
+    used_s = session.processor_s() - used_s
     for text in broken:
         run.add_failure("module_build", text)
     report.write_all(run, folder_of(label))
@@ -183,9 +111,10 @@ def run_plan(kernel, label, plan, results):
     for result in unexpected:
         print(f"skip not on tests/vm/expected-skips.txt: vm-{label}:{result.name}: "
               f"{result.reason}")
-    print(f"vm-{label}: Linux {kernel['version']} by {accel}, user space after "
+    print(f"vm-{label}: Linux {kernel['version']} by {accel} on {count} machines, user space after "
           f"{run.boot_s if run.boot_s is not None else '-'} s, prepared in {prepared_s:.0f} s, "
-          f"{time.monotonic() - began:.0f} s in all: {run.count('passed')} passed, "
+          f"{time.monotonic() - began:.0f} s in all, {used_s:.0f} s of processor time: "
+          f"{run.count('passed')} passed, "
           f"{run.count('failed')} failed, {run.count('skipped')} skipped", flush=True)
     return run.count("failed") == 0 and not unexpected
 
@@ -246,11 +175,10 @@ def command_shell(arguments):
     series = (arguments[0:1] or [""])[0] or NEWEST
     kernel = must_kernel(series)
     label = series + "-shell"
-    accel = os.environ.get("WEIR_VM_ACCEL", "tcg")
     with own_folder(label):
-        initramfs = prepare(kernel, label, None, [])
-        guest = machine.Machine(kernel["image"], initramfs, folder_of(label), accel,
-                                arguments_of(kernel))
+        initramfs = prepare(kernel, label, [], shell=True)
+        guest = machine.Machine(kernel["image"], initramfs, folder_of(label),
+                                machine.accelerator(), session.arguments_of(kernel))
         print("^A x ends the machine at once", flush=True)
         try:
             return guest.run_shell() == 0
@@ -268,9 +196,10 @@ def run_selftest(series, results=None):
     kernel = must_kernel(series)
     plan = selftest.plan()
     with own_folder("selftest"):
-        initramfs = prepare(kernel, "selftest", plan, [])
-        run, _ = boot_somehow(kernel, "selftest", plan, initramfs, quiet=True)
-    judged = selftest.judge(run)
+        initramfs = prepare(kernel, "selftest", [])
+        run, _ = session.boot(kernel, "selftest", folder_of("selftest"), plan, initramfs,
+                              quiet=True)
+    judged = selftest.judge(run, folder_of("selftest"))
     if results:
         report.write_junit(judged, os.path.join(results, "vm-selftest.xml"))
     print(f"vm-selftest: {judged.count('passed')} passed, {judged.count('failed')} failed",

@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import subprocess
+import sys
 import time
 
 from .common import Failed, cache, locked, note, remove, run
@@ -184,3 +185,10 @@ def unpack(files, folder):
     for file in files:
         run(["dpkg-deb", "-x", file, folder], f"unpacking {os.path.basename(file)}")
         remove(file)
+
+
+if __name__ == "__main__":  # python3 -m host.apt: the archive's address, for scripts
+    try:
+        print(mirrors()[0])
+    except Failed as failure:
+        sys.exit(str(failure))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""image.py - the initramfs: programs, modules, tests, the plan.
+"""image.py - the initramfs: programs, modules, tests.
 
 Theory: an initramfs is one or several cpio archives ("newc") one after the other.  It is written
 here, uncompressed, because unpacking under emulation costs more than copying.  Programs of Debian
@@ -16,11 +16,11 @@ import stat
 import subprocess
 
 from .common import Failed, run
+from .root import LIBRARIES, LOADER, loader_of
 
 LOADED_LATER = ["libgcc_s.so.1"]  # by pthread_cancel(), not by the loader
 # timeout: the one of busybox leaves a watcher behind for a second
 PROGRAMS = ["bash", "ip", "ss", "tc", "ethtool", "iperf3", "timeout"]
-LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 
 # Modules that tests use, where the kernel does not have them built in; the rest is not packed.
 MODULES = ["veth", "dummy", "tun", "8021q", "tls", "sctp", "sch_netem", "sch_fq", "inet_diag",
@@ -113,9 +113,7 @@ class Archive:
 def libraries_of(program, root=None):
     """Paths of the shared libraries a program needs; of a root's program, those of that root."""
     if root:
-        loader = os.path.join(root, "usr/lib64/ld-linux-x86-64.so.2")
-        command = [loader, "--inhibit-cache", "--library-path", root + LIBRARIES, "--list",
-                   program]
+        command = loader_of(root) + ["--list", program]
     else:
         command = ["ldd", program]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -150,8 +148,7 @@ def add_userland(archive, root):
             archive.copy("lib/" + os.path.basename(library), os.path.realpath(library))
     for library in LOADED_LATER:
         archive.copy("lib/" + library, os.path.realpath(root + LIBRARIES + "/" + library))
-    archive.copy("lib/ld-linux-x86-64.so.2",
-                 os.path.realpath(os.path.join(root, "usr/lib64/ld-linux-x86-64.so.2")))
+    archive.copy("lib/" + os.path.basename(LOADER), os.path.realpath(root + LOADER))
     busybox = os.path.join(root, "usr/bin/busybox")
     archive.copy("bin/busybox", busybox)
     for applet in run([busybox, "--list"], "busybox --list").split():
@@ -232,19 +229,17 @@ def add_modules(archive, modules):
     archive.text("lib/modules.load", "".join(f"/lib/modules/{name}.ko\n" for name in order))
 
 
-def add_tests(archive, vm, plan):
-    """The tests, what judges the kernel's log, and the plan; no plan makes a shell."""
+def add_tests(archive, vm):
+    """The tests, and what judges the kernel's log."""
     for folder in ("t", "bad"):
         for name in sorted(os.listdir(os.path.join(vm, folder))):
             if not name.startswith("."):
                 archive.copy("t/" + name, os.path.join(vm, folder, name), 0o755)
     archive.copy("kmsg.bad", os.path.join(vm, "kmsg-bad.txt"))
     archive.copy("kmsg.allow", os.path.join(vm, "kmsg-allow.txt"))
-    if plan is not None:
-        archive.text("plan", "".join(f"{test.name} {test.timeout_s}\n" for test in plan))
 
 
-def write(path, root, kernel, parts, plan, vm):
+def write(path, root, kernel, parts, vm):
     """
     Write the initramfs.  parts: "init" (PID 1), "module", "ip_plugin" (or None), "programs"
     ({name: path} of the host), "files" ({path in the VM: text}).
@@ -266,5 +261,5 @@ def write(path, root, kernel, parts, plan, vm):
             add_host_program(archive, name, program)
         for name, text in parts["files"].items():
             archive.text(name, text)
-        add_tests(archive, vm, plan)
+        add_tests(archive, vm)
         archive.end()

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""report.py - from the lines of a VM to results: printed, written, judged.
+"""report.py - from the lines of the VM's machines to results: printed, written, judged.
 
 Theory: PID 1 prints TAP; lines before a result that begin with "| ", "K " or "K! " belong to the
-test that is running.  A planned test without a result failed: the machine ended or hung in it, or
-before it.  Skips must be on the list of expected ones, tests/vm/expected-skips.txt; one that is
-not is a failure of the run, though not of the test.
+test that is running on that machine.  A test that runs programs says which of them, and which
+tests in them, were skipped: these are results of their own.  A planned test without a result
+failed: the machine ended or hung in it, or no machine was left.  Skips must be on the list of
+expected ones, tests/vm/expected-skips.txt; one that is not is a failure of the run, though not of
+the test.
 """
-import fnmatch
 import os
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 
+from .common import TREE
+
+sys.path.append(os.path.join(TREE, "scripts"))
+import expected_skips  # noqa: E402
+
 RESULT = re.compile(r"^(ok|not ok) (\d+) - (\S+) # time ([\d.]+)(?: # (SKIP )?(.*))?$")
+# what run_programs() of t/lib.sh says of programs, and of tests in programs
+INSIDE = re.compile(r"^\| skipped(?: 0|-inside) (\S+): (.*)$")
 
 
 class Result:
@@ -26,52 +35,28 @@ class Result:
 
 
 class Run:
-    """The results of one machine."""
+    """The results of all machines of a run."""
 
-    def __init__(self, label, names):
+    def __init__(self, label, names, machines=1):
         self.label = label
-        self.results = {name: Result(name) for name in names}
-        self.output = []
-        self.running = None
-        self.boot_s = None
-        self.done = False
+        self.streams = [Stream(self, "" if number == 0 else f".{number + 1}")
+                        for number in range(machines)]
+        ordered = [stream.boot for stream in self.streams] + names + \
+                  [stream.end for stream in self.streams]
+        self.results = {name: Result(name) for name in ordered}
 
-    def take(self, line):
-        """Take one line of the report; returns the Result that it ends, if any."""
-        match = RESULT.match(line)
-        if match:
-            return self.end_result(match)
-        if line.startswith("# run "):
-            self.running = line[len("# run "):]
-        elif line.startswith("vm: up "):
-            self.boot_s = float(line.split()[2])
-        elif line == "vm: done":
-            self.done = True
-        elif not line.startswith(("TAP version", "1..")):
-            self.output.append(line)
-        return None
+    @property
+    def boot_s(self):
+        """Until the last machine was in user space; None where one was not."""
+        booted = [stream.boot_s for stream in self.streams]
+        return None if None in booted else max(booted, default=None)
 
-    def end_result(self, match):
-        result = self.results.setdefault(match.group(3), Result(match.group(3)))
-        result.seconds = float(match.group(4))
-        result.reason = match.group(6) or ""
-        result.verdict = "failed" if match.group(1) == "not ok" else \
-            "skipped" if match.group(5) else "passed"
-        result.output, self.output = self.output, []
-        self.running = None
-        return result
-
-    def broke_off(self, why):
-        """The machine is gone: what was running failed by that."""
-        result = self.results.get(self.running) or next(
-            (each for each in self.results.values() if each.reason == "did not run"), None)
-        if result:
-            result.reason = why
-            result.output, self.output = self.output, []
-        return result
+    @property
+    def done(self):
+        return all(stream.done for stream in self.streams)
 
     def add_failure(self, name, text):
-        """A failure outside the machine."""
+        """A failure outside the machines."""
         result = self.results[name] = Result(name)
         result.reason, *result.output = text.split("\n")
         print_result(result)
@@ -81,21 +66,75 @@ class Run:
         return sum(result.verdict == verdict for result in self.results.values())
 
 
-def expected_skips(path):
-    """[(pattern, words)] as in tests/expected-skips.txt; patterns are SERIES:TEST."""
-    with open(path, encoding="utf-8") as file:
-        lines = [line.split("#")[0].strip() for line in file]
-    return [(line.partition(" ")[0], line.partition(" ")[2].strip()) for line in lines if line]
+class Stream:
+    """What one machine of a run says."""
+
+    def __init__(self, run, suffix):
+        self.run = run
+        self.boot, self.end = "kernel_boot" + suffix, "kernel_end" + suffix
+        self.suffix = suffix
+        self.restart()
+
+    def restart(self):
+        """It is booted again."""
+        self.output = []
+        self.running = None
+        self.boot_s = None
+        self.done = False
+
+    def take(self, line):
+        """Take one line of the report; returns the Results that it ends, most often none."""
+        match = RESULT.match(line)
+        if match:
+            result = self.end_result(match)
+            return [result] + list(self.inside(result))
+        if line.startswith("# run "):
+            self.running = line[len("# run "):]
+        elif line.startswith("vm: up "):
+            self.boot_s = float(line.split()[2])
+        elif line == "vm: done":
+            self.done = True
+        elif line != "vm: next" and not line.startswith(("TAP version", "1..")):
+            self.output.append(line)
+        return []
+
+    def end_result(self, match):
+        name = match.group(3)
+        if name in ("kernel_boot", "kernel_end"):
+            name += self.suffix
+        result = self.run.results.setdefault(name, Result(name))
+        result.seconds = float(match.group(4))
+        result.reason = match.group(6) or ""
+        result.verdict = "failed" if match.group(1) == "not ok" else \
+            "skipped" if match.group(5) else "passed"
+        result.output, self.output = self.output, []
+        self.running = None
+        return result
+
+    def inside(self, result):
+        """Results for what a test's programs skipped."""
+        for match in filter(None, map(INSIDE.match, result.output)):
+            skipped = Result(f"{result.name}.{match.group(1)}")
+            skipped.verdict, skipped.reason = "skipped", match.group(2)
+            self.run.results[skipped.name] = skipped
+            yield skipped
+
+    def broke_off(self, why):
+        """The machine is gone: what was running failed by that."""
+        results = self.run.results
+        name = self.running or next((name for name in (self.boot, self.end)
+                                     if results[name].reason == "did not run"), self.end)
+        results[name].reason = why
+        results[name].output, self.output = self.output, []
+        return results[name]
 
 
 def unexpected_skips(run, path):
     """Skipped results that no line of the list covers."""
-    lines = expected_skips(path)
+    lines = expected_skips.read(path)
     for result in run.results.values():
-        name = f"vm-{run.label}:{result.name}"
-        if result.verdict == "skipped" and not any(
-                fnmatch.fnmatchcase(name, pattern) and words in result.reason
-                for pattern, words in lines):
+        if result.verdict == "skipped" and not expected_skips.covers(
+                lines, f"vm-{run.label}:{result.name}", result.reason):
             yield result
 
 

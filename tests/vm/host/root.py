@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""root.py - a small Debian 13: the compiler for modules, and the programs of the VM.
+"""root.py - a small Debian 13: the compiler for modules, the VM's programs, and the emulator.
 
 Theory: mmdebstrap makes it as a tar file, as root or by user namespaces, and it is unpacked
 without its devices; so it needs no root to use either.  Headers of kernels are unpacked into it,
 not installed, because their dependencies would bring whole kernels.  Commands run in it by chroot,
-in a mount namespace of their own that has the host's /dev and the source tree at /weir.
+in a mount namespace of their own that has the host's /dev and the source tree at /weir.  The
+emulator runs outside, by the root's own loader and libraries: no mounts, the user's own rights.
 
 Invariants: a root is complete where it exists under its name; its name has a hash of what is in
-it, so that a changed list makes a new one.
+it, so that a changed list makes a new one.  Source trees of different age may each use their own:
+one is removed when nothing has used it for a week.
 """
 import hashlib
 import os
 import re
 import shlex
+import time
 
 from . import apt
 from .common import Failed, as_root_user, cache, locked, note, published, remove, run, scratch
@@ -23,7 +26,12 @@ PACKAGES = [
     # compiles modules, plugins of ip, and the kernel of `make vm-debug`
     "gcc-14", "libc6-dev", "make", "pahole", "bc", "bison", "flex", "libelf-dev", "libssl-dev",
     "perl-base", "xz-utils",
+    # the emulator: see machine.py for why not the host's
+    "qemu-system-x86",
 ]
+LOADER = "/usr/lib64/ld-linux-x86-64.so.2"
+LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+UNUSED_S = 7 * 24 * 3600
 EXCLUDED = ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/info/*"]
 MOUNT_SCRIPT = """set -e
 root=$1; shift
@@ -38,31 +46,47 @@ exec chroot "$root" "$@"
 
 def path():
     digest = hashlib.sha256("\n".join(PACKAGES + EXCLUDED + ["1"]).encode()).hexdigest()[:12]
-    return cache("root-" + digest)
+    return cache(f"{apt.ROOT_RELEASE}-{digest}")
+
+
+def remove_unused(folder):
+    """Remove other roots that no tree uses any more."""
+    base, own = os.path.split(folder)
+    for name in os.listdir(base):
+        other = os.path.join(base, name)
+        if name.startswith(apt.ROOT_RELEASE + "-") and name != own and \
+                time.time() - os.path.getmtime(other) > UNUSED_S:
+            remove(other)
+
+
+def make(folder):
+    note("making a Debian 13 root for compiler, emulator and programs (one to two minutes)")
+    tar = cache("root.tar")
+    sources = apt.source_lines(apt.ROOT_RELEASE)
+    command = ["mmdebstrap", "--variant=apt", "--format=tar", "--architectures=amd64",
+               "--include=" + ",".join(PACKAGES)]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+    run(command + [apt.ROOT_RELEASE, tar] + sources, "mmdebstrap")
+    with published(folder) as making:
+        run(["tar", "-C", making, "--exclude=./dev/*", "--no-same-owner", "-xf", tar],
+            "unpacking the root")
+    remove(tar)
 
 
 def get():
     """The root's folder, made where it is not there."""
     folder = path()
     with locked("root"):
-        if os.path.exists(folder):
-            return folder
-        note("making a Debian 13 root for compiler and programs (about a minute)")
-        tar = cache("root.tar")
-        sources = apt.source_lines(apt.ROOT_RELEASE)
-        command = ["mmdebstrap", "--variant=apt", "--format=tar", "--architectures=amd64",
-                   "--include=" + ",".join(PACKAGES)]
-        command += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
-        run(command + [apt.ROOT_RELEASE, tar] + sources, "mmdebstrap")
-        with published(folder) as making:
-            run(["tar", "-C", making, "--exclude=./dev/*", "--no-same-owner", "-xf", tar],
-                "unpacking the root")
-        remove(tar)
-        base = os.path.dirname(folder)
-        for name in os.listdir(base):
-            if name.startswith("root-") and os.path.join(base, name) != folder:
-                remove(os.path.join(base, name))
+        if not os.path.exists(folder):
+            make(folder)
+            remove_unused(folder)
+        os.utime(folder)
     return folder
+
+
+def loader_of(folder):
+    """The words that, before a program of the root, run it outside with its own libraries."""
+    return [folder + LOADER, "--inhibit-cache", "--library-path", folder + LIBRARIES]
 
 
 def enter(command, binds, what):

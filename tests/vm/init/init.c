@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * init.c - PID 1 of the test VM: runs the tests of its plan and reports in TAP.
+ * init.c - PID 1 of the test VM: runs the tests that the host asks for, and reports in TAP.
  *
- * Theory: the host packs a plan into the initramfs, one line for each test with its time limit, or
- * none for a shell.  The first line of the report is "vm: up" with the kernel's clock, by which
- * the host knows that user space runs.  Between the tests' own lines ("| ") and the kernel's
- * ("K ", bad ones "K! ") stand the lines of TAP.  Two more results frame the tests: kernel_boot
- * (the log until user space) and kernel_end (the log after the last test, and leaks, where the
- * kernel looks for them).  "vm: done" is the last line; without it the host knows that the rest is
- * missing.
+ * Theory: the first line of the report is "vm: up" with the kernel's clock, by which the host knows
+ * that user space runs.  At each "vm: next" the host answers with a test and its time limit in
+ * seconds, or with "end"; so several machines can share the tests of a run.  Between the tests' own
+ * lines ("| ") and the kernel's ("K ", bad ones "K! ") stand the lines of TAP.  Two more results
+ * frame the tests: kernel_boot (the log until user space) and kernel_end (the log after the last
+ * test, and leaks, where the kernel looks for them).  "vm: done" is the last line; without it the
+ * host knows that the rest is missing.  With a file /shell there is a shell instead of all that.
  *
- * Invariants: 1. every planned test has exactly one result, unless the machine stops.
+ * Invariants: 1. every test asked for has exactly one result, unless the machine stops.
  * 2. Nothing but kernel threads runs between two tests.
  *
  * Ownership: PID 1 reaps everything.  Threads: one.  Errors: what cannot be done is said on the
@@ -34,6 +34,7 @@
 
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
 #define KMEMLEAK_AGE_MS 6000 /* what is younger than 5 s is not reported */
+#define HOST_ANSWERS_MS 60000 /* a host that is gone asks for nothing more */
 
 static unsigned result_count;
 
@@ -67,14 +68,16 @@ static unsigned leaks(void)
 	return len > 0;
 }
 
-static void run_line(char *line)
+static void run_line(const char *line)
 {
 	char name[100];
 	unsigned timeout_s;
 	struct run_result result;
 
-	if (sscanf(line, "%99s %u", name, &timeout_s) != 2)
+	if (sscanf(line, "%99s %u", name, &timeout_s) != 2) {
+		say("# not understood: %s", line);
 		return;
+	}
 	say("# run %s", name);
 	run_test(name, timeout_s, &result);
 	report(result.verdict == VERDICT_PASS || result.verdict == VERDICT_SKIP, name,
@@ -87,31 +90,29 @@ static void run_line(char *line)
 	}
 }
 
-static unsigned count_lines(const char *text)
+/* Ask the host for the next test; false where there is none. */
+static bool next_line(char *line, size_t size)
 {
-	unsigned lines = 0;
-
-	for (; *text; text++)
-		lines += *text == '\n';
-	return lines;
+	say("vm: next");
+	return hear(line, size, HOST_ANSWERS_MS) && strcmp(line, "end") != 0;
 }
 
-static void run_plan(char *plan)
+static void run_tests(void)
 {
-	char *at = plan, *line;
 	uint64_t began = now_ms();
+	char line[200];
 	unsigned bad;
 
 	say("TAP version 13");
-	say("1..%u", count_lines(plan) + 2);
 	bad = kmsg_scan(false);
 	report(bad == 0, "kernel_boot", now_ms() - began, NULL, "bad lines in the kernel's log");
-	while ((line = strsep(&at, "\n")) != NULL)
+	while (next_line(line, sizeof(line)))
 		run_line(line);
 	began = now_ms();
 	bad = leaks() + kmsg_scan(false);
 	report(bad == 0, "kernel_end", now_ms() - began, NULL,
 	       "bad lines in the kernel's log, or leaks");
+	say("1..%u", result_count);
 }
 
 /* A shell on the serial line; when it ends, the machine does. */
@@ -137,7 +138,7 @@ static void run_shell(void)
 
 int main(void)
 {
-	char *plan, *uptime;
+	char *uptime;
 
 	setenv("PATH", "/bin:/host/bin", 1);
 	setenv("HOME", "/tmp", 1);
@@ -149,12 +150,10 @@ int main(void)
 	say("vm: up %.*s", uptime ? (int)strcspn(uptime, " ") : 0, uptime ? uptime : "");
 	free(uptime);
 	kmsg_open();
-	plan = file_read("/plan", NULL);
-	if (plan)
-		run_plan(plan);
+	if (access("/shell", F_OK))
+		run_tests();
 	else
 		run_shell();
-	free(plan);
 	say("vm: done");
 	sync();
 	poll(NULL, 0, 50); /* the serial line's buffer is sent */

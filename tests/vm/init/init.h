@@ -12,12 +12,12 @@
 #include <sys/types.h>
 
 #define TESTS_DIR "/t"
-#define PLAN_FILE "/plan"
 
 /* say.c: everything goes to the first serial line, one write per line */
 void say_open(void);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_text(const char *prefix, const char *text, size_t len);
+bool hear(char *line, size_t size, unsigned timeout_ms);
 uint64_t now_ms(void);
 
 /* files.c: small files and settings; each complains through say() and goes on */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * say.c - lines on the first serial line, and the clock.
+ * say.c - lines on the first serial line, both ways, and the clock.
  *
  * Theory: the serial line is the only way out of the VM.  A line is one write(), so that lines of
  * PID 1 and of the kernel's own console, where both use one port, never mix within a line.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -43,6 +44,24 @@ static void write_all(const char *data, size_t len)
 		data += written;
 		len -= (size_t)written;
 	}
+}
+
+/* The host's next line, without its end, cut to the size; false where none came in time. */
+bool hear(char *line, size_t size, unsigned timeout_ms)
+{
+	struct pollfd wait_for = { .fd = serial_fd, .events = POLLIN };
+	size_t used = 0;
+	char c;
+
+	while (poll(&wait_for, 1, (int)timeout_ms) > 0 && read(serial_fd, &c, 1) == 1) {
+		if (c == '\n') {
+			line[used] = '\0';
+			return true;
+		}
+		if (used < size - 1)
+			line[used++] = c;
+	}
+	return false;
 }
 
 void say(const char *format, ...)
