@@ -9,9 +9,10 @@ for its tasks by a break on its console (sysrq), and the machine is ended by its
 
 The emulator is that of the root, QEMU 10, not the host's.  Before QEMU 8.1 one emulated processor
 could translate code while another one was writing it, and then ran for ever the breakpoint by which
-the kernel patches its own code: "Oops: int3", once in twenty runs.  With QEMU 10 it was seen once in
-sixty boots on a machine with a load of 50; why is not proved (our guess: a translation is dropped
-before the write that makes it wrong, not with it).  is_emulators_fault() tells such an end; session.py boots again.
+the kernel patches its own code: "Oops: int3", once in twenty runs.  With QEMU 10 it was seen once
+in sixty boots on a machine with a load of 50; why is not proved (our guess: a translation is
+dropped before the write that makes it wrong, not with it).  is_emulators_fault() tells such an end;
+session.py boots again.
 
 Sources: qemu-system-x86_64(1), QMP `chardev-send-break`, Documentation/admin-guide/sysrq.rst;
 QEMU's commit deba78709ae8 ("accel/tcg: Always lock pages before translation"), and notdirty_write()

@@ -4,7 +4,6 @@
 # nic_bound.sh - what may not be changed, and what may, while a queue is bound to a provider
 #
 # Timeout: 90
-# Needs: zcrx
 #
 # Theory
 #	The raw exerciser binds queue 1, and receives and verifies a slow stream into its own memory

@@ -66,8 +66,8 @@ in_a ethtool -N wn0 flow-type tcp4 src-port 0 m 0xffff context "$ctx" loc 100 ||
 in_a ethtool -N wn0 flow-type tcp6 src-port 0 m 0xffff context "$ctx" loc 101 ||
 	fail "tcp6 rule"
 
-mac_a=$(in_a cat /sys/class/net/wn0/address)
-mac_b=$(in_b cat /sys/class/net/wn1/address)
+mac_a=$(with_sys a cat /sys/class/net/wn0/address)
+mac_b=$(with_sys b cat /sys/class/net/wn1/address)
 join 66.9.149.187 161.142.100.80 32
 join 199.92.111.2 65.69.140.83 32
 join 24.19.198.95 12.22.207.184 32

@@ -3,7 +3,6 @@
 #
 # nic_readme.sh - the five commands of testnic/README.md do what it says
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: the first block of commands in it is run as it stands, but for its first line, which
 # builds what the VM has built, and for where things lie in the VM.

@@ -17,11 +17,12 @@ queue_of() {
 	echo "$REPLY"
 }
 
-# queues_of FIRST_PORT: the queues of twelve flows, in order
+# queues_of FIRST_PORT: the queues of twelve flows, in order.  The kernel draws the first key: ports
+# that differ in a few bits only would, with one key of forty, all go to two queues.
 queues_of() {
-	local port
-	for ((port = $1; port < $1 + 12; port++)); do
-		queue_of $port 5001
+	local n
+	for ((n = 0; n < 12; n++)); do
+		queue_of $(($1 + 37 * n)) 5001
 	done | tr '\n' ' '
 }
 

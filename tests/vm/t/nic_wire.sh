@@ -43,14 +43,21 @@ move() {
 }
 # super WHAT ADDRESS BYTES [WORDS...]: the same, and super frames must have been cut
 super() {
-	local before wire
+	local before
 
-	before=$(sum "$s1" tx tso_frames) wire=$(sum "$s1" tx tso_wire_frames)
+	before=$(tso)
 	move "$@"
-	before=$(($(sum "$s1" tx tso_frames) - before))
-	wire=$(($(sum "$s1" tx tso_wire_frames) - wire))
-	[ $before -gt 0 ] || fail "$*: no super frames"
-	[ $wire -ge $((2 * before)) ] || fail "$*: $before super frames made $wire frames"
+	super_frames "$before" "$(tso)" || fail "$*: super and wire frames: $before, then $(tso)"
+}
+# Of all queues, how many super frames there were, and how many frames on the wire they made.
+tso() {
+	awk '$1 ~ /^tx.*\.tso_frames$/ { n += $2 } $1 ~ /^tx.*\.tso_wire_frames$/ { w += $2 }
+		END { print n + 0, w + 0 }' "$s1"
+}
+super_frames() { # BEFORE AFTER: there were some, and each made two frames or more
+	local n=$((${2% *} - ${1% *})) wire=$((${2#* } - ${1#* }))
+
+	[ $n -gt 0 ] && [ $wire -ge $((2 * n)) ]
 }
 both() { # WHAT [WORDS]: TCP and UDP over IPv4 and IPv6
 	move "$1" 10.77.0.1 1000000
@@ -65,7 +72,7 @@ offload() { # NAMESPACE DEV SETTINGS...
 	local ns=$1
 
 	shift
-	ip netns exec "$ns" ethtool -K "$@" >/dev/null || fail "ethtool -K $*"
+	"in_$ns" ethtool -K "$@" >/dev/null || fail "ethtool -K $*"
 }
 
 pair

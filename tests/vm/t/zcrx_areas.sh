@@ -3,7 +3,6 @@
 #
 # zcrx_areas.sh - zero-copy receive into every kind of memory, with every kind of completion.
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: ordinary pages, huge pages and a dma-buf; buffers of 4 KiB, 64 KiB and 2 MiB;
 # completions of 32 bytes and of mixed size.  weir-zcraw verifies every byte, and the placement by

@@ -3,7 +3,6 @@
 #
 # zcrx_faults.sh - zero-copy receive under every fault of the test NIC.
 # Timeout: 90
-# Needs: zcrx
 #
 # Theory: TCP and the kernel must deliver the stream whole, whatever the NIC does to frames,
 # buffers and queues; each fault must have hit, and left its trace in the counters

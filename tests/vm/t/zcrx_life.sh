@@ -3,7 +3,6 @@
 #
 # zcrx_life.sh - peers and receivers that die, links that flap, queues that are bound again.
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: whatever ends in the middle of a stream leaves a queue that can be bound and used
 # again, and nothing in the kernel's log.

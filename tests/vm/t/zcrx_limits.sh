@@ -3,7 +3,6 @@
 #
 # zcrx_limits.sh - zero-copy receive without buffers, with full rings, with misplaced data.
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: each state that a user meets is brought about, the kernel's word for it is checked,
 # and the stream goes on whole.

@@ -3,7 +3,6 @@
 #
 # zcrx_rmmod.sh - the test NIC's module is removed while a queue is bound; three times.
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: the receiver keeps its ring, its area and data that came before; the module goes at
 # once, is loaded again, and a new pair works.

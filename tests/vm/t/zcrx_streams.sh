@@ -3,7 +3,6 @@
 #
 # zcrx_streams.sh - zero-copy receive of many streams, of IPv6, of VLANs, through RSS contexts.
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: how a frame comes to the bound queue, and how many streams share it, must make no
 # difference to where its payload is placed.

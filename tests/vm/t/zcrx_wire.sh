@@ -3,7 +3,6 @@
 #
 # zcrx_wire.sh - from zero-copy send to zero-copy receive, and the speed of that.
 # Timeout: 60
-# Needs: zcrx
 #
 # Theory: both ends without a copy; every byte is verified, also in the runs for speed.
 

@@ -17,35 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static void request(struct nl_message *msg, unsigned family, unsigned cmd)
-{
-	struct genlmsghdr head = { .cmd = (uint8_t)cmd, .version = 1 };
-
-	nl_init(msg, family, 0, &head, sizeof head);
-}
-
-static int family_number(int fd)
-{
-	struct nl_message msg;
-	const void *id;
-	uint16_t number;
-	int err;
-
-	request(&msg, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-	nl_put(&msg, CTRL_ATTR_FAMILY_NAME, "netdev", sizeof "netdev");
-	err = nl_exchange(fd, &msg);
-	if (err)
-		return err;
-	id = nl_find(&msg, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
-	if (!id)
-		return -ENOENT;
-	memcpy(&number, id, sizeof number);
-	return number;
-}
-
 int bind_open(struct binding *binding, unsigned ifindex, unsigned queue, int dmabuf)
 {
-	struct nl_message msg;
+	struct genlmsghdr head = { .cmd = ZR_NETDEV_CMD_BIND_RX, .version = 1 };
+	static struct nl_message msg;
 	struct nlattr *nest;
 	const void *id;
 	int family, err;
@@ -53,12 +28,12 @@ int bind_open(struct binding *binding, unsigned ifindex, unsigned queue, int dma
 	binding->fd = nl_open(NETLINK_GENERIC);
 	if (binding->fd < 0)
 		return binding->fd;
-	family = family_number(binding->fd);
+	family = nl_family(binding->fd, "netdev");
 	if (family < 0) {
 		bind_close(binding);
 		return family == -ENOENT ? -EOPNOTSUPP : family;
 	}
-	request(&msg, (unsigned)family, ZR_NETDEV_CMD_BIND_RX);
+	nl_init(&msg, (unsigned)family, 0, &head, sizeof head);
 	nl_put_u32(&msg, ZR_NETDEV_A_DMABUF_IFINDEX, ifindex);
 	nl_put_u32(&msg, ZR_NETDEV_A_DMABUF_FD, (uint32_t)dmabuf);
 	nest = nl_put(&msg, ZR_NETDEV_A_DMABUF_QUEUES | NLA_F_NESTED, NULL, 0);

@@ -15,10 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct scenario *const tables[] = {
-	scenarios_move,	 scenarios_hard, scenarios_life,
-	scenarios_fault, scenarios_send, scenarios_devmem
-};
+static const struct scenario *const tables[] = { scenarios_move,  scenarios_hard, scenarios_life,
+						 scenarios_fault, scenarios_send, scenarios_devmem,
+						 scenarios_cycle };
 #define TABLES (sizeof tables / sizeof *tables)
 
 static const struct scenario *find(const char *name)

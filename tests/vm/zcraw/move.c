@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define HEADER_MAX 128u
@@ -35,7 +36,7 @@ void move_prepare(struct move *m)
 	nic_open(&m->peer, TX_NIC);
 	enter_ns(RX_NS);
 	nic_open(&m->nic, RX_NIC);
-	nic_prepare(&m->nic, !m->alone);
+	nic_prepare(&m->nic);
 	if (!m->streams)
 		m->streams = 1;
 	m->rx.events = true;
@@ -57,9 +58,12 @@ void move_connect(struct move *m)
 					     .stream = m->first + i,
 					     .bytes = m->bytes,
 					     .mode = m->mode,
-					     .rto_ms = m->rto_ms };
+					     .rto_ms = m->rto_ms,
+					     .abrupt = m->abrupt };
 		int listener = tcp_listen(m->ip6, m->first + i);
 
+		if (m->rcvbuf)
+			setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &m->rcvbuf, sizeof m->rcvbuf);
 		sender_start(&m->sender[i], &so);
 		m->fd[i] = tcp_accept(listener);
 		close(listener);
@@ -141,7 +145,7 @@ static void say_figures(const struct move *m)
 		    (unsigned long long)rx->enospc, (unsigned long long)rx->events[0]);
 }
 
-void move_finish(struct move *m, long deadline_ms, enum placement placement)
+static void run_to_end(struct move *m, long deadline_ms)
 {
 	rx_run(&m->state, deadline_ms);
 	m->took_ms = now_ms() - m->started_ms;
@@ -163,6 +167,18 @@ void move_finish(struct move *m, long deadline_ms, enum placement placement)
 		m->sum.zc_copied += r.zc_copied;
 	}
 	nic_counts(&m->nic, m->rx.queue, &m->after);
+}
+
+void move_end(struct move *m, long deadline_ms, enum placement placement)
+{
+	run_to_end(m, deadline_ms);
+	move_check(m, placement);
+	rx_close(&m->state);
+}
+
+void move_finish(struct move *m, long deadline_ms, enum placement placement)
+{
+	run_to_end(m, deadline_ms);
 	say_figures(m);
 	move_check(m, placement);
 	rx_close(&m->state);

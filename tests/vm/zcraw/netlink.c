@@ -13,6 +13,7 @@
 #include "netlink.h"
 
 #include <errno.h>
+#include <linux/genetlink.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -77,6 +78,26 @@ const void *nl_find(const struct nl_message *msg, size_t head_bytes, unsigned ty
 		at += NLA_ALIGN(attr->nla_len);
 	}
 	return NULL;
+}
+
+int nl_family(int fd, const char *name)
+{
+	struct genlmsghdr head = { .cmd = CTRL_CMD_GETFAMILY, .version = 1 };
+	static struct nl_message msg;
+	const void *id;
+	uint16_t number;
+	int err;
+
+	nl_init(&msg, GENL_ID_CTRL, 0, &head, sizeof head);
+	nl_put(&msg, CTRL_ATTR_FAMILY_NAME, name, strlen(name) + 1);
+	err = nl_exchange(fd, &msg);
+	if (err)
+		return err;
+	id = nl_find(&msg, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
+	if (!id)
+		return -ENOENT;
+	memcpy(&number, id, sizeof number);
+	return number;
 }
 
 int nl_exchange(int fd, struct nl_message *msg)

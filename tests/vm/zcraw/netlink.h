@@ -24,6 +24,8 @@ void nl_put_u32(struct nl_message *msg, unsigned type, uint32_t value);
 void nl_nest_end(struct nl_message *msg, struct nlattr *nest);
 /* Sends, and receives until the acknowledgement; the answer before it replaces msg.  -errno. */
 int nl_exchange(int fd, struct nl_message *msg);
+/* The number of a generic netlink family, or -errno. */
+int nl_family(int fd, const char *name);
 /* The first attribute of that type behind a header of head_bytes; NULL: there is none. */
 const void *nl_find(const struct nl_message *msg, size_t head_bytes, unsigned type);
 

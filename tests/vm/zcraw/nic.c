@@ -96,11 +96,9 @@ void nic_counts(const struct nic *nic, unsigned queue, struct nic_counts *ret)
 	}
 }
 
-void nic_prepare(const struct nic *nic, bool spread)
+void nic_prepare(const struct nic *nic)
 {
 	must(NULL, "ethtool -G %s tcp-data-split on", nic->name);
-	if (!spread)
-		return;
 	must(NULL, "ethtool -X %s equal 1", nic->name);
 	undo(RX_NS, "ethtool -X %s default", nic->name);
 }

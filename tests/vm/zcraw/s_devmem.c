@@ -62,7 +62,7 @@ static void prepare(struct devmem *d, size_t area_bytes, bool ip6)
 	int err;
 
 	nic_open(&d->nic, RX_NIC);
-	nic_prepare(&d->nic, true);
+	nic_prepare(&d->nic);
 	nic_rule(&d->nic, ip6, PORT, "action 1");
 	area_new(&d->area, AREA_DMABUF, area_bytes);
 	err = bind_open(&d->binding, d->nic.ifindex, 1, d->area.dmabuf);

@@ -117,6 +117,15 @@ static void check_trace(const struct move *m, const struct row *row, int64_t cop
 		fail("no allocation failed");
 }
 
+/* Frames that come whole, in time or not, are placed as ever; check_trace() judges the others. */
+static enum placement placement_of(const struct row *row)
+{
+	bool whole = row->trace == TRACE_NONE || row->trace == TRACE_EARLY ||
+		     row->trace == TRACE_CARRIER;
+
+	return whole ? PLACED : PLACED_ANY;
+}
+
 static void run_row(const struct scenario *self)
 {
 	const struct row *row = self->arg;
@@ -151,7 +160,7 @@ static void run_row(const struct scenario *self)
 		fail("the fault has not hit in %llu bytes", (unsigned long long)m->state.bytes);
 	traces_take(m, &after);
 	copied = m->state.ifq.stats ? (int64_t)rx_copied(&m->state) : -1;
-	move_finish(m, DEADLINE_MS, row->trace == TRACE_NONE ? PLACED : PLACED_ANY);
+	move_finish(m, DEADLINE_MS, placement_of(row));
 	check_trace(m, row, copied);
 	if (row->trace == TRACE_EARLY)
 		check_early(m, after.early - before.early, hits);

@@ -63,11 +63,17 @@ static void pump_until_starved(struct move *m)
 	} while (c.no_buffer == m->before.no_buffer);
 }
 
+/*
+ * The window is bounded to less than the area.  Without that the stream may stop for good: data
+ * behind a hole fills all buffers, and none is left for what fills the hole, however often it is
+ * sent (seen on 7.3: 64 packets out of order, 64 buffers).
+ */
 static void run_exhaust(const struct scenario *self)
 {
 	struct move *m = &move;
 
 	(void)self;
+	m->rcvbuf = SMALL_AREA / 4;
 	m->bytes = 1u << 20;
 	m->rto_ms = 20;
 	m->rx.area_bytes = SMALL_AREA;

@@ -272,13 +272,7 @@ static void run_rebind(const struct scenario *self)
 		move_connect(m);
 		move_attach(m);
 		move_go(m);
-		rx_run(rx, DEADLINE_MS);
-		close(rx->conn[0].fd);
-		rx->conn[0].fd = -1;
-		sender_end(&m->sender[0], &m->sum);
-		nic_counts(&m->nic, 1, &m->after);
-		move_check(m, PLACED);
-		rx_close(rx);
+		move_end(m, DEADLINE_MS, PLACED);
 	}
 	snprintf(said, sizeof said, " %d times", REBINDS);
 	say("%s", said);

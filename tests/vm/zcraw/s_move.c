@@ -23,7 +23,6 @@ struct row {
 	bool ip6;
 	uint64_t bytes;
 	const char *vlan_addr; /* NULL: untagged */
-	bool alone;	       /* the NIC has one queue, which gets everything without a rule */
 };
 
 static struct move *move_of(const struct row *row)
@@ -32,9 +31,7 @@ static struct move *move_of(const struct row *row)
 
 	memset(&m, 0, sizeof m);
 	m.rx = row->rx;
-	m.rx.queue = row->rx.queue || row->alone ? row->rx.queue : 1;
-	m.alone = row->alone;
-	m.target = row->alone ? "" : NULL;
+	m.rx.queue = 1;
 	m.streams = row->streams;
 	m.ip6 = row->ip6;
 	m.bytes = row->bytes ? row->bytes : 4u << 20;
@@ -147,8 +144,6 @@ static void run_rss(const struct scenario *self)
 
 const struct scenario scenarios_move[] = {
 	{ "host", "area of ordinary pages", run_row, ROW(.rx.lag = 64) },
-	{ "alone", "the same, little, and on the only queue of a NIC", run_row,
-	  ROW(.bytes = 256u << 10, .rx.lag = 64, .alone = true) },
 	{ "huge", "area of huge pages", run_row, ROW(.rx = { .area = AREA_HUGE, .lag = 64 }) },
 	{ "dmabuf", "area that is a dma-buf", run_row,
 	  ROW(.rx = { .area = AREA_DMABUF, .lag = 64 }) },

@@ -13,6 +13,7 @@
 #define RX_NS "a"
 #define TX_NS "b"
 #define RX_ADDR4 "10.77.0.1"
+#define TX_ADDR4 "10.77.0.2"
 #define RX_ADDR6 "fd77::1"
 #define PORT 5000 /* of stream 0; the stream number is added */
 #define EXIT_SKIP 77
@@ -28,7 +29,7 @@ struct scenario {
 };
 
 extern const struct scenario scenarios_move[], scenarios_hard[], scenarios_life[],
-	scenarios_fault[], scenarios_send[], scenarios_devmem[];
+	scenarios_fault[], scenarios_send[], scenarios_devmem[], scenarios_cycle[];
 
 extern uint64_t zcraw_seed;
 
@@ -79,11 +80,8 @@ struct nic_counts {
 void nic_open(struct nic *nic, const char *name);
 uint64_t nic_stat(const struct nic *nic, const char *counter);
 void nic_counts(const struct nic *nic, unsigned queue, struct nic_counts *ret);
-/*
- * Header/data split on (its threshold is 0 unless changed); with several queues ("spread") what
- * has no rule goes to queue 0.
- */
-void nic_prepare(const struct nic *nic, bool spread);
+/* Header/data split on (its threshold is 0 unless changed); what has no rule goes to queue 0. */
+void nic_prepare(const struct nic *nic);
 /* TCP to that port (all addresses of the family) goes to the target ("action 2", "context 1");
  * undone after the scenario. */
 void nic_rule(const struct nic *nic, bool ip6, unsigned port, const char *target);
@@ -225,10 +223,10 @@ struct rx {
 	struct ifq ifq;
 	struct rx_conn conn[RX_CONNS];
 	unsigned conns;
-	bool hold;	/* nothing is returned until rx_release() */
-	unsigned lag;	/* slices that are kept, and verified again, before they are returned */
-	bool pause_arm; /* do not arm again by itself */
-	bool was_held;	/* "hold" was set at some time */
+	bool hold;	  /* nothing is returned until rx_release() */
+	unsigned lag;	  /* slices that are kept, and verified again, before they are returned */
+	bool pause_arm;	  /* do not arm again by itself */
+	bool was_held;	  /* "hold" was set at some time */
 	bool want_filler; /* no-ops move the ring's tail until it had to be filled at its end */
 	struct slice *held;
 	size_t held_first, held_count, held_max;
@@ -281,10 +279,11 @@ struct move {
 	bool ip6;
 	const char *addr;   /* NULL: the address of the family */
 	const char *target; /* of the rules; NULL: the queue; "": no rules */
-	bool alone;	    /* the NIC has one queue */
+	bool abrupt;	    /* the senders, see struct sender_options */
 	uint64_t bytes;	    /* of each stream */
 	enum send_mode mode;
 	unsigned rto_ms;
+	int rcvbuf; /* SO_RCVBUF, which bounds the window; 0: the system's */
 	struct rx state;
 	struct sender sender[RX_CONNS];
 	int fd[RX_CONNS];
@@ -303,6 +302,8 @@ void move_connect(struct move *m);
 void move_attach(struct move *m);
 void move_go(struct move *m);
 /* Receives everything, closes, checks the placement (move_check). */
+void move_end(struct move *m, long deadline_ms, enum placement placement);
+/* The same, and says the figures. */
 void move_finish(struct move *m, long deadline_ms, enum placement placement);
 void move_check(struct move *m, enum placement placement);
 
