@@ -3,8 +3,8 @@
  * loop.c - the cycle of an engine: flush, wait, collect, hand out, dispatch.
  *
  * Theory: one cycle of weir_engine_wait():
- *	flush transmit queues -> give back the last batch -> due timers, retries, low-water
- *	marks, messages -> flush what these brought -> plane poll (submit and look, no sleep)
+ *	give back the last batch -> due timers, retries, low-water marks, messages
+ *	-> flush transmit queues -> plane poll (submit and look, no sleep)
  *	-> nothing there: spin if that pays, else sleep in the plane, until the next deadline
  *	-> events to the application.
  *	The plane submits and sleeps in one system call where it can: poll() before a sleep is
@@ -152,17 +152,9 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 	return r;
 }
 
-/* What the application sent leaves before anything is tidied up: somebody waits for it. */
-static void answer(struct weir_engine *e)
-{
-	if (e->dirty_head)
-		weir_txq_flush_all(e);
-}
-
 int weir_engine_wait(struct weir_engine *e, struct weir_event *events, unsigned max,
 		     int64_t timeout_us)
 {
-	bool left;
 	unsigned n;
 	int r = 0;
 
@@ -172,11 +164,9 @@ int weir_engine_wait(struct weir_engine *e, struct weir_event *events, unsigned 
 		return -EDEADLK;
 	if (!pthread_equal(e->thread, pthread_self()))
 		return -EPERM;
-	left = have_events(e);
-	answer(e);
 	if (e->batch)
 		weir_engine_done(e, e->batch_count);
-	if (!left)
+	if (!have_events(e))
 		r = collect(e, timeout_us);
 	if (r < 0 && !have_events(e))
 		return r;
@@ -277,8 +267,6 @@ int weir_engine_dispatch(struct weir_engine *e, int64_t timeout_us)
 		e->in_callback = true;
 		call(e, &e->dispatch_events[i]);
 		e->in_callback = false;
-		if (i == n - 1)
-			answer(e);
 		/* One by one: a close in the next callback must not look at this event again. */
 		weir_engine_done(e, 1);
 	}
