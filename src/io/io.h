@@ -184,6 +184,8 @@ struct weir_io {
  * @mem: unused memory by size class; the first word links it.
  * @slabs: all memory that buffers and references were cut from; the first word links it.
  * @hold_limit: slices that may be held.
+ * @event_slices: slices of the present event that a message borrows: to be held if it still does
+ *	when the event is over.
  */
 struct weir_buf_pool {
 	struct weir_engine *engine;
@@ -195,6 +197,7 @@ struct weir_buf_pool {
 	struct slice_slab *slice_slabs;
 	size_t cached_bytes;
 	uint64_t hold_limit;
+	unsigned event_slices;
 	struct weir_io *ios;
 	struct weir_io_port *ports;
 	struct weir_buf_pool_stats stats;
@@ -226,8 +229,13 @@ struct weir_io_slice *weir_slices_take(struct weir_buf_pool *pool, struct weir_s
 /** weir_slices_event_over() - hold the slice if messages still borrow it; else forget it. */
 void weir_slices_event_over(struct weir_io_slice *ref);
 
-/** weir_slices_limit() - are so many slices held that messages should be copied? */
-bool weir_slices_limit(struct weir_buf_pool *pool);
+/**
+ * weir_slices_limit() - are so many slices held, or will be, that messages should be copied?
+ * @pool: the pool.
+ * @waiting: pieces in the queue of the weir_io that asks; slices of the present event among them
+ *	may be gone when the event is over, so they do not count.
+ */
+bool weir_slices_limit(struct weir_buf_pool *pool, unsigned waiting);
 
 /* io.c */
 

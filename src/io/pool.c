@@ -13,10 +13,13 @@
  *	  last message      weir_slice_release()
  *
  *	A held slice keeps a whole receive buffer, so there is a limit, above which messages are
- *	copied: an application that keeps messages slows itself down, not the engine.
+ *	copied: an application that keeps messages slows itself down, not the engine.  Slices of
+ *	the present event count as soon as a message was delivered that borrows them, for one event
+ *	may bring all buffers of the engine.
  * Invariants: 1. a buffer is in one list at most, and its state says whose it is.  2. a buffer in
  *	state FREE has neither memory nor slice.  3. stats.bufs counts the buffers that are not
- *	FREE.  4. a reference with event == NULL is held or unused.
+ *	FREE.  4. a reference with event == NULL is held or unused.  5. event_slices counts the
+ *	references with an event and refs > 1; it is 0 between events.
  * Ownership: the pool owns slabs and memory and frees both at the end, whoever has a buffer then.
  * Threads: the engine's.
  * Errors: no memory is NULL or -ENOMEM, with everything as it was.
@@ -255,7 +258,8 @@ struct weir_buf *weir_bufs_borrow(struct weir_io_slice *ref, uint8_t *data, size
 
 	if (!b)
 		return NULL;
-	ref->refs++;
+	if (ref->refs++ == 1 && ref->event)
+		ref->pool->event_slices++;
 	b->slice = ref;
 	b->head = b->data = data;
 	b->tail = b->end = data + len;
@@ -273,8 +277,11 @@ static void slice_forget(struct weir_io_slice *ref)
 
 static void slice_drop(struct weir_io_slice *ref)
 {
-	if (--ref->refs)
+	if (--ref->refs) {
+		if (ref->refs == 1 && ref->event)
+			ref->pool->event_slices--;
 		return;
+	}
 	/* The event has a reference of its own, so the event is over here. */
 	if (ref->slice.flags & WEIR_SLICE_HELD) {
 		ref->pool->stats.slices_held--;
@@ -434,16 +441,21 @@ void weir_slices_event_over(struct weir_io_slice *ref)
 	/* Cannot fail for a slice of the present event that nobody held. */
 	if (weir_slice_hold(ref->event) == 0)
 		ref->pool->stats.slices_held++;
+	ref->pool->event_slices--;
 	ref->slice = *ref->event;
 	ref->event = NULL;
 	ref->refs--;
 }
 
-bool weir_slices_limit(struct weir_buf_pool *pool)
+bool weir_slices_limit(struct weir_buf_pool *pool, unsigned waiting)
 {
+	uint64_t held = pool->stats.slices_held;
 	struct weir_engine_stats stats;
 
-	if (pool->stats.slices_held < pool->hold_limit)
+	/* One event may bring all buffers there are: its slices count before they are held. */
+	if (pool->event_slices > waiting)
+		held += pool->event_slices - waiting;
+	if (held < pool->hold_limit)
 		return false;
 	if (pool->opts.hold_max)
 		return true;
@@ -451,5 +463,5 @@ bool weir_slices_limit(struct weir_buf_pool *pool)
 	weir_engine_get_stats(pool->engine, &stats);
 	pool->hold_limit = stats.buffers / 2 > LEAST_HOLD_LIMIT ? stats.buffers / 2 :
 								  LEAST_HOLD_LIMIT;
-	return pool->stats.slices_held >= pool->hold_limit;
+	return held >= pool->hold_limit;
 }

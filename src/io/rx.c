@@ -89,7 +89,7 @@ static void copy_to_own(struct weir_io *io, struct weir_buf *buf)
 	uint64_t before = io->pool->stats.copied_bytes;
 	size_t len = weir_buf_len(buf);
 	size_t room = io->opts.alloc_bytes > len ? io->opts.alloc_bytes - len : 0;
-	bool limit = !io->copies && weir_slices_limit(io->pool);
+	bool limit = !io->copies && weir_slices_limit(io->pool, io->rx.count);
 	int rc = 0;
 
 	/* Without memory the message is delivered as it is, which is always right. */
