@@ -81,13 +81,19 @@ vector 38.27.205.30 48228 209.142.163.6 2217 $((0xafc7327f % 128))
 vector 153.39.163.191 44251 202.188.127.2 1303 $((0x10e828a2 % 128))
 vector 3ffe:2501:200:1fff::7 2794 3ffe:2501:200:3::1 1766 $((0x40207d3d % 128))
 
-# addresses only, in this context only
-in_a ethtool -N wn0 rx-flow-hash tcp4 sd context "$ctx" || fail "fields of the context"
-vector 66.9.149.187 2794 161.142.100.80 1766 $((0x323e8fc2 % 128))
-vector 24.19.198.95 12898 12.22.207.184 38024 $((0xd2d0a5de % 128))
-in_a ethtool -n wn0 rx-flow-hash tcp4 | grep -q "L4 bytes 0 & 1" || fail "context 0 lost its fields"
-in_a ethtool -N wn0 rx-flow-hash tcp4 sdv context "$ctx" 2>/dev/null && fail "VLAN hashed?"
-in_a ethtool -N wn0 rx-flow-hash tcp4 sdfn context "$ctx" || fail "fields back"
+# addresses only, in this context only; 6.12 refuses that before it asks the driver
+if in_a ethtool -N wn0 rx-flow-hash tcp4 sd context "$ctx" 2>err; then
+	vector 66.9.149.187 2794 161.142.100.80 1766 $((0x323e8fc2 % 128))
+	vector 24.19.198.95 12898 12.22.207.184 38024 $((0xd2d0a5de % 128))
+	in_a ethtool -n wn0 rx-flow-hash tcp4 | grep -q "L4 bytes 0 & 1" ||
+		fail "context 0 lost its fields"
+	in_a ethtool -N wn0 rx-flow-hash tcp4 sdv context "$ctx" 2>/dev/null &&
+		fail "VLAN hashed?"
+	in_a ethtool -N wn0 rx-flow-hash tcp4 sdfn context "$ctx" || fail "fields back"
+else
+	[ "$(fact series)" = 6.12 ] || fail "fields of the context: $(cat err)"
+	echo "no fields of a context on this kernel: $(cat err)"
+fi
 
 # a second context on other queues; each keeps its own
 two=$(new_context equal 1 start 9)
