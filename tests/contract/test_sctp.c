@@ -63,6 +63,19 @@ static void check_info(struct peer *p, const struct weir_slice *v)
 	p->infos++;
 }
 
+/* A part of a message and a train of datagrams are refused, not sent as a message. */
+static void not_a_message(struct weir_sock *s, const struct weir_slice *v)
+{
+	struct weir_slice other = *v;
+
+	other.flags |= WEIR_SLICE_MORE;
+	assert_int_equal(weir_sock_send_slice(s, &other, 0, 0), -EINVAL);
+	other = *v;
+	other.segment_bytes = other.len - 1;
+	if (other.segment_bytes)
+		assert_int_equal(weir_sock_send_slice(s, &other, 0, 0), -EINVAL);
+}
+
 static void on_received(struct weir_sock *s, struct weir_slice *v, unsigned n, void *user)
 {
 	struct peer *p = user;
@@ -89,8 +102,10 @@ static void on_received(struct weir_sock *s, struct weir_slice *v, unsigned n, v
 		check_message(p, p->message, p->at);
 		p->at = 0;
 		check_info(p, &v[i]);
-		if (p->echo)
-			assert_int_equal(weir_sock_send_slice(s, &v[i], 0, 0), 0);
+		if (!p->echo)
+			continue;
+		not_a_message(s, &v[i]);
+		assert_int_equal(weir_sock_send_slice(s, &v[i], 0, 0), 0);
 	}
 }
 
