@@ -5,14 +5,16 @@
 # Timeout: 60
 #
 # Theory: the first block of commands in it is run as it stands, but for its first line, which
-# builds what the VM has built, and for where things lie in the VM.
+# builds what the VM has built (it must name the program of the fourth), and for where things lie
+# in the VM.
 
 . "$(dirname "$0")/lib.sh"
 
 nic_available || skip "no test NIC: no headers for this kernel"
 awk '/^```/ { blocks++; next } blocks == 1' /testnic.readme >commands
 [ "$(wc -l <commands)" -eq 5 ] || fail "not five commands: $(cat commands)"
-sed -e 's,^make .* && insmod [^ ]*$,insmod '$MODULE, -e 's,build/[^ ]*/weir-zcraw,weir-zcraw,' \
+sed -e 's,^make .* weir-zcraw .* && insmod [^ ]*$,insmod '$MODULE, \
+	-e 's,build/[^ ]*/weir-zcraw,weir-zcraw,' \
 	-e "s,IP_LIB_DIR=testnic,IP_LIB_DIR=$IP_LIB_DIR," commands >here
 bash -e here >out 2>&1
 status=$?
