@@ -196,9 +196,9 @@ void sender_start(struct sender *sender, const struct sender_options *o);
 void sender_go(struct sender *sender);
 void sender_end(struct sender *sender, struct sender_report *ret);
 void sender_kill(struct sender *sender);
-/* Receives the stream with recv() until its end; the bytes. */
 /* A counter of "TcpExt" in /proc/net/netstat, of the namespace that we are in. */
 uint64_t tcp_stat(const char *counter);
+/* Receives the stream with recv() until its end; the bytes. */
 uint64_t tcp_drain(int fd, unsigned stream, uint64_t pos, long deadline_ms);
 
 /* rx.c - a ring with one queue that receives streams */
