@@ -8,6 +8,7 @@ changed.  apt verifies every list by its signature and every package by the hash
 Sources: apt-get(8) `indextargets`, apt.conf(5) Dir::*.
 """
 import functools
+import glob
 import os
 import re
 import subprocess
@@ -99,8 +100,14 @@ def options():
             "-o", "APT::Update::Error-Mode=any"]
 
 
+def listed(suite):
+    """Whether there are lists of a suite: a mirror may lack one, or have let it expire."""
+    pattern = os.path.join(cache("apt"), "state", "lists", f"*_dists_{suite}_*_Packages*")
+    return bool(glob.glob(pattern))
+
+
 def update(force=False):
-    """Bring the lists up to date; old ones do where that fails."""
+    """Bring the lists up to date; old ones do where that fails, or those that could be had."""
     base = cache("apt")
     stamp = os.path.join(base, "updated")
     wanted = "\n".join(line for release in SUITES for line in source_lines(release)) + "\n"
@@ -124,11 +131,15 @@ def update(force=False):
         try:
             run(["apt-get", "-qq"] + options() + ["update"], "apt-get update")
         except Failed as error:
-            if have != wanted:
+            if have == wanted:
+                note(f"{error}; going on with the lists of "
+                     + time.strftime("%F %R", time.localtime(os.path.getmtime(stamp))))
+                return
+            without = [suite for suites in SUITES.values() for suite in suites
+                       if not listed(suite)]
+            if set(without) & set(SUITES[ROOT_RELEASE]):
                 raise
-            note(f"{error}; going on with the lists of "
-                 + time.strftime("%F %R", time.localtime(os.path.getmtime(stamp))))
-            return
+            note(f"{error}\nvm: going on without {' '.join(without) or 'what failed'}")
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(wanted)
     names.cache_clear()
