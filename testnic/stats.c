@@ -28,10 +28,11 @@
  *
  * Sources:
  *	include/net/netdev_queues.h (struct netdev_stat_ops: what base counters
- *	are), include/linux/u64_stats_sync.h, Linux 7.3
+ *	are), Documentation/netlink/specs/netdev.yaml (what each value counts),
+ *	include/linux/u64_stats_sync.h, Linux 7.3
  *
  * Tests:
- *	tests/vm/t/nic_stats.sh
+ *	tests/vm/t/nic_stats.sh, tests/vm/t/nic_qstats.sh
  */
 #include <linux/ethtool.h>
 #include <linux/seq_file.h>
@@ -212,9 +213,9 @@ static void rx_sum(const struct weirnic_dev *wd, unsigned int from,
 	to->alloc_fail = u64_stats_read(&sum.alloc_fail);
 	to->csum_unnecessary = u64_stats_read(&sum.csum_unnecessary);
 	to->csum_none = u64_stats_read(&sum.csum_none);
-	to->csum_bad = u64_stats_read(&sum.csum_bad);
 	to->hw_drop_overruns = u64_stats_read(&sum.no_buffer);
-	to->hw_drops = to->hw_drop_overruns + to->csum_bad;
+	/* The kernel's csum_bad is of frames that are delivered all the same. */
+	to->hw_drops = to->hw_drop_overruns + u64_stats_read(&sum.csum_bad);
 }
 
 /* The sum over Tx queues [@from, @end) */
@@ -232,10 +233,12 @@ static void tx_sum(const struct weirnic_dev *wd, unsigned int from,
 	}
 	to->packets = u64_stats_read(&sum.packets);
 	to->bytes = u64_stats_read(&sum.bytes);
-	to->needs_csum = u64_stats_read(&sum.needs_csum);
 	to->hw_gso_packets = u64_stats_read(&sum.tso_frames);
 	to->hw_gso_bytes = u64_stats_read(&sum.tso_bytes);
 	to->hw_gso_wire_packets = u64_stats_read(&sum.tso_wire_frames);
+	/* The kernel counts each frame made of a super frame. */
+	to->needs_csum = u64_stats_read(&sum.needs_csum) +
+			 to->hw_gso_wire_packets - to->hw_gso_packets;
 	to->hw_drops = u64_stats_read(&sum.drops);
 	to->stop = stops;
 	to->wake = u64_stats_read(&sum.wakes);
@@ -289,8 +292,8 @@ void weirnic_stats_get64(struct net_device *ndev,
 	ret_stats->rx_packets = rx.packets;
 	ret_stats->rx_bytes = rx.bytes;
 	ret_stats->rx_missed_errors = rx.hw_drop_overruns;
-	ret_stats->rx_crc_errors = rx.csum_bad;
-	ret_stats->rx_errors = rx.csum_bad;
+	ret_stats->rx_crc_errors = rx.hw_drops - rx.hw_drop_overruns;
+	ret_stats->rx_errors = ret_stats->rx_crc_errors;
 	ret_stats->tx_packets = tx.packets;
 	ret_stats->tx_bytes = tx.bytes;
 	ret_stats->tx_dropped = tx.hw_drops;

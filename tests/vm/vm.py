@@ -69,6 +69,7 @@ def prepare(kernel, label, broken, shell=False):
     """
     folder = folder_of(label)
     build_programs()
+    system = root.get()
     module = plugin = None
     try:
         module, plugin = parts.build_module(kernel, folder)
@@ -85,7 +86,7 @@ def prepare(kernel, label, broken, shell=False):
                              f"debug={'yes' if kernel.get('tree') else 'no'}\n"}
     if shell:
         files["shell"] = ""
-    image.write(path, root.get(), kernel,
+    image.write(path, system, kernel,
                 {"init": parts.init_program(), "module": module, "ip_plugin": plugin,
                  "programs": parts.programs(), "files": files}, VM)
     return path

@@ -13,6 +13,7 @@ one is removed when nothing has used it for a week.
 """
 import hashlib
 import os
+import pwd
 import re
 import shlex
 import time
@@ -34,6 +35,7 @@ LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 UNUSED_S = 7 * 24 * 3600
 EXCLUDED = ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/info/*"]
 MOUNT_SCRIPT = """set -e
+PATH=$PATH:/usr/sbin:/sbin
 root=$1; shift
 mkdir -p "$root/dev" "$root/proc" "$root/weir" "$root/build"
 mount --rbind /dev "$root/dev"
@@ -59,7 +61,40 @@ def remove_unused(folder):
             remove(other)
 
 
+def must_have_namespaces():
+    """Who is not root becomes root in a user namespace; Failed where that is not allowed."""
+    if os.geteuid() == 0:
+        return
+    try:
+        run(as_root_user(["true"]), "unshare")
+    except Failed as error:
+        raise Failed("this needs root, or user namespaces, which this machine does not allow to "
+                     f"this user ({' '.join(str(error).split())})") from error
+
+
+def must_have_numbers():
+    """Packages own files by several users: who is not root needs numbers for these."""
+    must_have_namespaces()
+    if os.geteuid() == 0:
+        return
+    names = [str(os.geteuid())]
+    try:
+        names.append(pwd.getpwuid(os.geteuid()).pw_name)
+    except KeyError:
+        pass  # a user by number only
+    for file in ("/etc/subuid", "/etc/subgid"):
+        lines = []
+        if os.path.exists(file):
+            with open(file, encoding="utf-8") as opened:
+                lines = opened.read().splitlines()
+        if not any(line.split(":")[0] in names for line in lines):
+            raise Failed("making a Debian 13 root needs root, or 65536 numbers for the user "
+                         f"{names[-1]} in /etc/subuid and /etc/subgid, which root gives with "
+                         "usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST")
+
+
 def make(folder):
+    must_have_numbers()
     note("making a Debian 13 root for compiler, emulator and programs (one to two minutes)")
     tar = cache("root.tar")
     sources = apt.source_lines(apt.ROOT_RELEASE)
@@ -92,6 +127,7 @@ def loader_of(folder):
 def enter(command, binds, what):
     """Run a shell command in the root, with folders of the host bound: {host: inside}."""
     root = get()
+    must_have_namespaces()
     mounts = [word for pair in binds.items() for word in pair]
     return run(as_root_user(["sh", "-c", MOUNT_SCRIPT, "sh", root] + mounts
                             + ["--", "/bin/sh", "-c", command]), what)

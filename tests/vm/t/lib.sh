@@ -205,7 +205,8 @@ stream_start() {
 	stream_stats=$1
 	shift
 	iperf_server
-	background nsenter --net=/run/netns/b iperf3 -c 10.77.0.1 -t 100 "$@" >client.out 2>&1
+	background nsenter --net=/run/netns/b iperf3 -c 10.77.0.1 -t $((100 * SLOW)) "$@" \
+		>client.out 2>&1
 	stream=$!
 }
 

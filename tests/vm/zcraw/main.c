@@ -17,7 +17,7 @@
 
 static const struct scenario *const tables[] = { scenarios_move,  scenarios_hard, scenarios_life,
 						 scenarios_fault, scenarios_send, scenarios_devmem,
-						 scenarios_cycle };
+						 scenarios_cycle, scenarios_xdp };
 #define TABLES (sizeof tables / sizeof *tables)
 
 static const struct scenario *find(const char *name)
@@ -41,6 +41,10 @@ static int usage(FILE *to)
 	fputs("usage: weir-zcraw [seed=N] SCENARIO...\n"
 	      "       weir-zcraw list\n"
 	      "       weir-zcraw probe STATS\n"
+	      "       weir-zcraw qstats DEV [queue|device]\n"
+	      "       weir-zcraw trial DEV QUEUE\n"
+	      "       weir-zcraw occupy zcrx|devmem|xsk|xdp DEV QUEUE\n"
+	      "       weir-zcraw hds DEV BYTES\n"
 	      "Namespaces a (" RX_NIC ", receiver) and b (" TX_NIC ", sender) must be there.\n"
 	      "Exit: 0 all passed, 77 none failed and some were skipped, 1 some failed, 2 usage.\n",
 	      to);
@@ -76,6 +80,14 @@ int main(int argc, char **argv)
 		return usage(stdout);
 	if (argc == 3 && !strcmp(argv[1], "probe"))
 		return probe(argv[2]);
+	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "qstats"))
+		return qstats(argv[2], argc == 4 ? argv[3] : "queue");
+	if (argc == 4 && !strcmp(argv[1], "trial"))
+		return trial(argv[2], argv[3]);
+	if (argc == 4 && !strcmp(argv[1], "hds"))
+		return hds(argv[2], argv[3]);
+	if (argc == 5 && !strcmp(argv[1], "occupy"))
+		return occupy(argv[2], argv[3], argv[4]);
 	while (first < argc && seed_given(argv[first]))
 		first++;
 	if (first == argc)

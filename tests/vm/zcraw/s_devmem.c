@@ -314,5 +314,6 @@ const struct scenario scenarios_devmem[] = {
 	{ "devmem_rebind", "ten bindings, and recv() between them", run_rebind, NULL },
 	{ "devmem_drop", "frames are lost", run_lossy, "drop" },
 	{ "devmem_reorder", "frames change places", run_lossy, "reorder" },
+	{ "devmem_corrupt", "frames are spoiled", run_lossy, "corrupt" },
 	{ NULL, NULL, NULL, NULL }
 };

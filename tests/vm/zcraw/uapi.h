@@ -149,6 +149,15 @@ struct zr_query_zcrx {
 #define ZR_NETDEV_A_DMABUF_ID 4
 #define ZR_NETDEV_QUEUE_TYPE_RX 0
 
+/* ... and statistics of queues, 6.9; the values are numbered from ZR_QSTATS_FIRST. */
+#define ZR_NETDEV_CMD_QSTATS_GET 12
+#define ZR_QSTATS_IFINDEX 1
+#define ZR_QSTATS_QUEUE_TYPE 2
+#define ZR_QSTATS_QUEUE_ID 3
+#define ZR_QSTATS_SCOPE 4
+#define ZR_QSTATS_SCOPE_QUEUE 1
+#define ZR_QSTATS_FIRST 8
+
 /* devmem TCP on a socket, 6.12. */
 #define ZR_SCM_DEVMEM_LINEAR 78
 #define ZR_SCM_DEVMEM_DMABUF 79

@@ -29,7 +29,7 @@ struct scenario {
 };
 
 extern const struct scenario scenarios_move[], scenarios_hard[], scenarios_life[],
-	scenarios_fault[], scenarios_send[], scenarios_devmem[], scenarios_cycle[];
+	scenarios_fault[], scenarios_send[], scenarios_devmem[], scenarios_cycle[], scenarios_xdp[];
 
 extern uint64_t zcraw_seed;
 
@@ -65,6 +65,9 @@ void wait_until(bool (*check)(void *arg), void *arg, long deadline_ms, const cha
 
 /* probe.c - which queue a frame goes to; the program's exit status */
 int probe(const char *stats_path);
+
+/* qstats.c - statistics of queues as netdev-genl has them; the program's exit status */
+int qstats(const char *name, const char *scope);
 
 /* nic.c - the test NIC's settings, counters and faults */
 struct nic {
@@ -306,5 +309,10 @@ void move_end(struct move *m, long deadline_ms, enum placement placement);
 /* The same, and says the figures. */
 void move_finish(struct move *m, long deadline_ms, enum placement placement);
 void move_check(struct move *m, enum placement placement);
+
+/* trial.c - can a queue be bound, and what keeps it; the exit status */
+int trial(const char *dev, const char *queue);
+int occupy(const char *what, const char *dev, const char *queue);
+int hds(const char *dev, const char *bytes);
 
 #endif
