@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
-# deps.cmake - what weir stands on, found through pkg-config.  Only liburing is needed by the
-# library; what else is missing costs the part that needs it, and is said.
+# deps.cmake - what weir stands on, found through pkg-config.  The library needs liburing and
+# libmnl; what else is missing costs the part that needs it, and is said.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
+pkg_check_modules(LIBMNL REQUIRED IMPORTED_TARGET libmnl)
 
 function(find_optional prefix module costs)
 	pkg_check_modules(${prefix} IMPORTED_TARGET ${module})

@@ -11,8 +11,8 @@ set -u
 packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev make cmake ninja-build pkgconf python3 \
-		liburing-dev libcjson-dev libxxhash-dev ;;
-	check) echo libcmocka-dev iperf3 libuv1-dev libglib2.0-dev strace iproute2 \
+		liburing-dev libmnl-dev libcjson-dev libxxhash-dev ;;
+	check) echo libcmocka-dev iperf3 libuv1-dev libglib2.0-dev strace iproute2 ethtool \
 		clang clang-tidy clang-format ;;
 	demo) echo iperf3 ;;
 	bench) echo iperf3 libuv1-dev ;;

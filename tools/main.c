@@ -36,6 +36,8 @@ static const struct command commands[] = {
 	{ "recv", "receive a stream into a file or pipe", cmd_recv },
 	{ "send", "send a file or pipe as a stream", cmd_send },
 	{ "iperf3", "measure throughput with iperf3's protocol, as server or client", cmd_iperf3 },
+	{ "doctor", "say what kernel, user and NIC queues can do, and why not more", cmd_doctor },
+	{ "nic", "set a NIC up for zero-copy receive, and put it back", cmd_nic },
 	{ "help", "print help, of the command that is named", cmd_help },
 	{ "version", "print the version", cmd_version },
 	{ NULL, NULL, NULL },

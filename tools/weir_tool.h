@@ -19,7 +19,9 @@
 #define TOOL_EXIT_FAILED 1 /* the work failed or was not finished */
 #define TOOL_EXIT_USAGE 2  /* bad arguments; nothing was done */
 
+int cmd_doctor(int argc, char **argv);
 int cmd_iperf3(int argc, char **argv);
+int cmd_nic(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 

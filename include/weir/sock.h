@@ -18,6 +18,8 @@
 extern "C" {
 #endif
 
+struct weir_nic; /* nic.h */
+
 /**
  * struct weir_sock_ops - callbacks, called by weir_engine_dispatch() and weir_engine_run().
  * @accepted: a listener accepted @s, which has the listener's ops and user pointer until
@@ -71,6 +73,11 @@ struct weir_sock_ops {
  * @protocol: weir_listen(), weir_connect(): 0 for TCP (or UNIX, by the address), IPPROTO_SCTP for
  *	one-to-one SCTP (sctp.h).
  * @reserved2: 0.
+ * @nic: TCP and UDP: a NIC (nic.h) that steers the socket's packets to its queues for as long as
+ *	the socket lives: all that a listener or a UDP socket is sent, or the one connection of
+ *	weir_connect().  Accepted connections keep their listener's rule.  The socket has a
+ *	reference: weir_nic_close() may come first.  Opening and closing block for the driver's
+ *	time then.  NULL for none.
  */
 struct weir_sock_opts {
 	size_t size;
@@ -86,6 +93,7 @@ struct weir_sock_opts {
 	uint64_t reserved;
 	uint32_t protocol;
 	uint32_t reserved2;
+	struct weir_nic *nic;
 };
 
 /**

@@ -14,6 +14,8 @@
 #include <weir/base.h>
 #include <weir/engine.h>
 #include <weir/io.h>
+#include <weir/nic.h>
+#include <weir/probe.h>
 #include <weir/sctp.h>
 #include <weir/sock.h>
 

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <weir/nic.h>
+
 #include "../util/util.h"
 #include "plane.h"
 
@@ -260,5 +262,27 @@ void weir_pace_woke(struct weir_engine *e, const struct weir_wait *w, unsigned e
 
 /* foreign.c */
 void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns);
+
+/* tie.c */
+
+/**
+ * weir_tie_begin() - steer a socket's packets; where @nic is NULL nothing is done.
+ * @tie: zeroed.
+ * @nic: the NIC.
+ * @fd: the socket, bound or to be bound here.
+ * @protocol: IPPROTO_TCP or IPPROTO_UDP.
+ * @peer: whom it will be connected to; NULL or len 0: nobody.
+ * @reterr: error record or NULL.
+ *
+ * Return: 0 or -errno; then @tie is as it was.
+ */
+int weir_tie_begin(struct weir_tie *tie, struct weir_nic *nic, int fd, int protocol,
+		   const struct weir_addr *peer, struct weir_error *reterr);
+
+/** weir_tie_share() - an accepted socket keeps its listener's rule. */
+void weir_tie_share(struct weir_tie *tie, const struct weir_tie *from);
+
+/** weir_tie_end() - the rule goes with the last socket that has it; blocks for that. */
+void weir_tie_end(struct weir_tie *tie);
 
 #endif

@@ -170,11 +170,18 @@ static int bind_to(int fd, const struct weir_addr *a, const char *text, struct w
 	return weir_error_set(reterr, code, "bind", text, "%s", bind_hint(code));
 }
 
+/* The protocol whose packets are to be steered. */
+static int tie_protocol(const struct weir_sock_opts *o)
+{
+	return o->protocol ? (int)o->protocol : IPPROTO_TCP;
+}
+
 int weir_listen(struct weir_engine *e, const char *address, const struct weir_sock_ops *ops,
 		void *user, const struct weir_sock_opts *opts, struct weir_sock **retsock,
 		struct weir_error *reterr)
 {
 	struct weir_sock *s = NULL;
+	struct weir_tie tie = { 0 };
 	struct weir_sock_opts o;
 	struct weir_addr a;
 	int fd = -1;
@@ -189,6 +196,8 @@ int weir_listen(struct weir_engine *e, const char *address, const struct weir_so
 	if (a.sa.sa_family != AF_UNIX)
 		(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	r = bind_to(fd, &a, address, reterr);
+	if (!r)
+		r = weir_tie_begin(&tie, o.nic, fd, tie_protocol(&o), NULL, reterr);
 	if (!r && listen(fd, o.backlog ? o.backlog : SOMAXCONN)) {
 		int code = -errno;
 
@@ -198,8 +207,10 @@ int weir_listen(struct weir_engine *e, const char *address, const struct weir_so
 		r = enter(e, fd, WEIR_LISTENER, a.sa.sa_family, ops, user, &o, &s, reterr);
 	if (r) {
 		close(fd);
+		weir_tie_end(&tie);
 		return r;
 	}
+	s->tie = tie;
 	weir_unix_remember(s, &a);
 	begin(s, (int)o.protocol, true);
 	weir_sock_want_rx(s);
@@ -230,6 +241,7 @@ int weir_connect(struct weir_engine *e, const char *address, const struct weir_s
 {
 	struct weir_addr a, local = { 0 };
 	struct weir_sock *s = NULL;
+	struct weir_tie tie = { 0 };
 	struct weir_sock_opts o;
 	int fd = -1;
 	int r = read_opts(e, &o, opts, reterr);
@@ -245,12 +257,16 @@ int weir_connect(struct weir_engine *e, const char *address, const struct weir_s
 	if (local.len)
 		r = bind_to(fd, &local, o.local, reterr);
 	if (!r)
+		r = weir_tie_begin(&tie, o.nic, fd, tie_protocol(&o), &a, reterr);
+	if (!r)
 		r = enter(e, fd, o.protocol ? WEIR_DGRAM : WEIR_STREAM, a.sa.sa_family, ops, user,
 			  &o, &s, reterr);
 	if (r) {
 		close(fd);
+		weir_tie_end(&tie);
 		return r;
 	}
+	s->tie = tie;
 	begin(s, (int)o.protocol, true);
 	start_connect(s, &a);
 	weir_txq_kick(e);
@@ -297,6 +313,7 @@ int weir_udp_open(struct weir_engine *e, const char *local, const struct weir_so
 		  struct weir_error *reterr)
 {
 	struct weir_sock *s = NULL;
+	struct weir_tie tie = { 0 };
 	struct weir_sock_opts o;
 	struct weir_addr a, peer;
 	int fd = -1;
@@ -313,12 +330,16 @@ int weir_udp_open(struct weir_engine *e, const char *local, const struct weir_so
 	if (!r && peer.len && connect(fd, &peer.sa, peer.len))
 		r = weir_error_set(reterr, -errno, "connect", o.peer, "%s", bind_hint(-errno));
 	if (!r)
+		r = weir_tie_begin(&tie, o.nic, fd, IPPROTO_UDP, &peer, reterr);
+	if (!r)
 		r = enter(e, fd, WEIR_DGRAM, (a.len ? &a : &peer)->sa.sa_family, ops, user, &o, &s,
 			  reterr);
 	if (r) {
 		close(fd);
+		weir_tie_end(&tie);
 		return r;
 	}
+	s->tie = tie;
 	s->connected_peer = peer.len;
 	udp_offloads(s);
 	weir_sock_want_rx(s);
@@ -385,19 +406,27 @@ int weir_adopt(struct weir_engine *e, int fd, const struct weir_sock_ops *ops, v
 	struct weir_sock *s = NULL;
 	struct weir_sock_opts o;
 	struct weir_addr peer = { .len = sizeof(peer.storage) };
+	struct weir_tie tie = { 0 };
 	struct found f = { 0 };
 	int r = read_opts(e, &o, opts, reterr);
 
 	if (!r)
 		r = classify(fd, &f, reterr);
+	if (!r && getpeername(fd, &peer.sa, &peer.len))
+		peer.len = 0;
+	if (!r)
+		r = weir_tie_begin(&tie, o.nic, fd, f.protocol, &peer, reterr);
 	if (!r)
 		r = enter(e, fd, f.kind, f.family, ops, user, &o, &s, reterr);
-	if (r)
+	if (r) {
+		weir_tie_end(&tie);
 		return r;
+	}
+	s->tie = tie;
 	if (f.protocol == IPPROTO_SCTP) {
 		begin(s, f.protocol, f.type == SOCK_STREAM);
 	} else if (f.kind == WEIR_DGRAM) {
-		s->connected_peer = !getpeername(fd, &peer.sa, &peer.len);
+		s->connected_peer = peer.len > 0;
 		udp_offloads(s);
 	} else if (f.family != AF_UNIX && (o.flags & WEIR_SOCK_NODELAY)) {
 		(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);

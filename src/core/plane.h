@@ -92,6 +92,16 @@ struct weir_txop {
 };
 
 /**
+ * struct weir_tie - a NIC's rule for a socket (tie.c).
+ * @nic: the NIC; NULL: none.
+ * @flow: number of the flow.
+ */
+struct weir_tie {
+	struct weir_nic *nic;
+	uint32_t flow;
+};
+
+/**
  * struct weir_lowat - the adaptive receive low-water mark of one stream (lowat.c).
  * @prev: list of sockets with a raised mark.
  * @next: the same.
@@ -186,6 +196,7 @@ struct weir_sock {
 	struct weir_timer *linger;	/* while finishing */
 	struct weir_unix_name *name_of; /* listener at a path that it must remove */
 	struct weir_lowat lowat;
+	struct weir_tie tie;
 	struct {
 		uint64_t rx_bytes, rx_datagrams, rx_completions;
 		uint64_t tx_bytes, tx_datagrams, tx_requests, tx_partial;

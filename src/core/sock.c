@@ -94,6 +94,7 @@ void weir_sock_free(struct weir_sock *s)
 		weir_timer_stop(e, s->linger);
 	free(s->linger);
 	free(s->connect_to);
+	weir_tie_end(&s->tie);
 	e->c.stats.sockets--;
 	e->c.stats.heap_bytes -= sizeof(*s);
 	free(s);

@@ -49,6 +49,7 @@ static void up_accepted(struct weir_sock *listener, int fd)
 	/* An option that cannot be set costs stream numbers, not the connection. */
 	if (listener->is_sctp)
 		weir_sctp_begin(s, true);
+	weir_tie_share(&s->tie, &listener->tie);
 	weir_event_push(e, WEIR_EVENT_ACCEPTED, listener, 0)->accepted = s;
 	weir_sock_want_rx(s);
 }

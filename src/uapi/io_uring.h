@@ -2,7 +2,8 @@
 /*
  * io_uring.h - io_uring numbers and layouts that Debian 12's liburing 2.3 header lacks.
  *
- * Source: include/uapi/linux/io_uring.h of Linux 6.18; each line names the kernel that brought it.
+ * Sources: include/uapi/linux/io_uring.h of Linux 6.18, include/uapi/linux/io_uring/zcrx.h and
+ * query.h of Linux 7.3; each line names the kernel that brought it.
  */
 #ifndef WEIR_UAPI_IO_URING_H
 #define WEIR_UAPI_IO_URING_H
@@ -21,6 +22,12 @@
 #define WEIR_IORING_REGISTER_PBUF_RING 22u
 #define WEIR_IORING_UNREGISTER_PBUF_RING 23u
 #define WEIR_IORING_REGISTER_NAPI 27u /* 6.9 */
+#define WEIR_IORING_REGISTER_ZCRX_IFQ 32u /* 6.15 */
+#define WEIR_IORING_REGISTER_QUERY 35u /* 6.18 */
+
+#define WEIR_IORING_OP_RECV_ZC 58 /* 6.15 */
+
+#define WEIR_IORING_SETUP_CQE_MIXED (1u << 18) /* 6.18 */
 
 /* struct io_uring_buf_reg as of 6.12 (flags was padding before). */
 struct weir_io_uring_buf_reg {
@@ -47,6 +54,76 @@ struct weir_io_uring_napi {
 	uint8_t pad[2];
 	uint32_t op_param;
 	uint32_t resv;
+};
+
+/* Memory of the caller that the kernel shares, 6.13. */
+#define WEIR_IORING_MEM_REGION_TYPE_USER 1u
+struct weir_io_uring_region_desc {
+	uint64_t user_addr;
+	uint64_t size;
+	uint32_t flags;
+	uint32_t id;
+	uint64_t mmap_offset;
+	uint64_t resv[4];
+};
+
+/* Zero-copy receive, 6.15. */
+#define WEIR_ZCRX_REG_NODEV 2u /* 7.1: without a NIC, every byte is copied */
+struct weir_io_uring_zcrx_area_reg {
+	uint64_t addr;
+	uint64_t len;
+	uint64_t rq_area_token;
+	uint32_t flags;
+	uint32_t dmabuf_fd;
+	uint64_t resv[2];
+};
+
+struct weir_io_uring_zcrx_ifq_reg {
+	uint32_t if_idx;
+	uint32_t if_rxq;
+	uint32_t rq_entries;
+	uint32_t flags;
+	uint64_t area_ptr;
+	uint64_t region_ptr;
+	uint32_t offsets[8]; /* where the refill ring's parts lie: written by the kernel */
+	uint32_t zcrx_id;
+	uint32_t rx_buf_len; /* 7.0 */
+	uint64_t event_desc; /* 7.2 */
+	uint64_t resv[2];
+};
+
+/* Questions that need no ring, 6.18; the one about zero-copy receive: 6.19. */
+#define WEIR_IO_URING_QUERY_OPCODES 0u
+#define WEIR_IO_URING_QUERY_ZCRX 1u
+struct weir_io_uring_query_hdr {
+	uint64_t next_entry;
+	uint64_t query_data;
+	uint32_t query_op;
+	uint32_t size;
+	int32_t result;
+	uint32_t resv[3];
+};
+
+struct weir_io_uring_query_opcode {
+	uint32_t nr_request_opcodes;
+	uint32_t nr_register_opcodes;
+	uint64_t feature_flags;
+	uint64_t ring_setup_flags;
+	uint64_t enter_flags;
+	uint64_t sqe_flags;
+	uint32_t nr_query_opcodes;
+	uint32_t pad;
+};
+
+#define WEIR_ZCRX_FEATURE_RX_PAGE_SIZE 1u /* 7.0: rx_buf_len */
+struct weir_io_uring_query_zcrx {
+	uint64_t register_flags;
+	uint64_t area_flags;
+	uint32_t nr_ctrl_opcodes;
+	uint32_t features;
+	uint32_t rq_hdr_size;
+	uint32_t rq_hdr_alignment;
+	uint64_t resv;
 };
 
 #endif

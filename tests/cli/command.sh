@@ -35,7 +35,7 @@ for way in help --help -h; do
 	prints '^Commands:$'
 done
 commands=$(sed -n '/^Commands:/,/^$/s/^  \([a-z0-9]*\) .*/\1/p' "$folder/command.out")
-for command in recv send iperf3 help version; do
+for command in recv send iperf3 doctor nic help version; do
 	grep -qx "$command" <<<"$commands" || fail "the help does not list $command"
 done
 for command in $commands; do

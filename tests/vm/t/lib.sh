@@ -231,6 +231,35 @@ stream_gone() {
 	! kill -0 "$server" 2>/dev/null
 }
 
+# nic_state FILE: all that independent readers see of wn0
+nic_state() {
+	in_a bash -c '
+		ethtool -g wn0
+		ethtool -k wn0
+		ethtool -l wn0
+		ethtool -x wn0
+		ethtool -x wn0 context 1
+		ethtool -x wn0 context 2
+		ethtool -n wn0' >"$1" 2>&1
+}
+
+# nic_same FILE WHAT: the state is that of the file, to the byte
+nic_same() {
+	nic_state now.state
+	cmp -s "$1" now.state ||
+		fail "$2: the NIC is not as before: $(diff "$1" now.state | head -8)"
+}
+
+# no_journal WHAT
+no_journal() {
+	[ -z "$(ls /run/weir/nic 2>/dev/null | grep -v 'lock$')" ] ||
+		fail "$1: a journal is left: $(cat /run/weir/nic/*)"
+}
+
+nic() {
+	in_a weir nic "$@"
+}
+
 cleanup() {
 	local status=$? pid
 

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# nic_kill.sh - SIGKILL at every step of apply, and of restore: the NIC is put back all the same
+#
+# Timeout: 240
+#
+# Theory
+#	weir-killat ends the command before its first, second, ... system call that can change
+#	something: files, the NIC. After each, one restore puts the NIC back to the byte, as ethtool
+#	sees it. Then the same for restore: it is killed at each of its calls, and the next one
+#	ends it.
+. "$(dirname "$0")/lib.sh"
+
+pair numrxqueues 4 numtxqueues 4
+in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
+in_a bash -s <<'INSIDE' || fail "killed and not put back"
+# All of this in namespace a: entering it for each command would take longer than the command.
+wish=(--queue 2 --queues 2 --flow tcp:10.77.0.1:5201)
+limit=400
+
+fail() {
+	echo "$*"
+	exit 1
+}
+state() {
+	ethtool -g wn0
+	ethtool -k wn0
+	ethtool -l wn0
+	ethtool -x wn0
+	ethtool -x wn0 context 1
+	ethtool -x wn0 context 2
+	ethtool -n wn0
+}
+# back WHAT: the NIC is as before, and no journal is left
+back() {
+	state >now.state 2>&1
+	cmp -s before.state now.state || fail "$1: $(diff before.state now.state | head -8)"
+	for file in /run/weir/nic/*; do
+		[[ $file = *.lock || ! -e $file ]] || fail "$1: a journal is left: $(cat "$file")"
+	done
+}
+
+state >before.state 2>&1
+at=1
+while :; do
+	weir-killat $at weir nic apply wn0 --hold "${wish[@]}" >killed.out 2>&1
+	status=$?
+	[ $status = 99 ] || [ $status = 98 ] || fail "apply, call $at: $status $(cat killed.out)"
+	weir nic restore wn0 --dead-only >restore.out 2>&1 ||
+		fail "restore after apply was killed at call $at: $(cat restore.out)"
+	back "apply killed at call $at"
+	[ $status = 99 ] || break
+	[ $at -lt $limit ] || fail "apply makes over $limit calls"
+	at=$((at + 1))
+done
+applied=$at
+
+at=1
+while :; do
+	weir nic apply wn0 "${wish[@]}" >apply.out 2>&1 || fail "apply before $at: $(cat apply.out)"
+	weir-killat $at weir nic restore wn0 >killed.out 2>&1
+	status=$?
+	[ $status = 99 ] || [ $status = 0 ] || fail "restore, call $at: $status $(cat killed.out)"
+	weir nic restore wn0 >restore.out 2>&1 ||
+		fail "restore after one killed at call $at: $(cat restore.out)"
+	back "restore killed at call $at"
+	[ $status = 99 ] || break
+	[ $at -lt $limit ] || fail "restore makes over $limit calls"
+	at=$((at + 1))
+done
+[ $applied -gt 40 ] && [ $at -gt 30 ] || fail "only $applied and $at calls: is this test right?"
+echo "killed at $((applied - 1)) calls of apply, $((at - 1)) of restore"
+INSIDE
