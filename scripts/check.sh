@@ -28,7 +28,7 @@ export WEIR_CHECK_RUN=$$-$RANDOM-$(date +%s%N)
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
-unset WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_SPIN_US WEIR_MIN_WAIT_US
+unset WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_SPIN_US WEIR_MIN_WAIT_US WEIR_RUN_DIR
 
 # One line per thing tested outside ctest: "passed|failed|skipped NAME LOGFILE".
 record() {

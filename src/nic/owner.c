@@ -42,18 +42,25 @@ static int read_process(const char *name, struct process *ret)
 	const char *at;
 	int r;
 
+	*ret = (struct process){ 0 };
 	snprintf(path, sizeof(path), "/proc/%.20s/stat", name);
 	r = nic_path_read(path, text, sizeof(text));
 	if (r)
 		return r;
 	at = strrchr(text, ')'); /* the name before it may hold anything */
-	if (!at ||
-	    sscanf(at + 1,
-		   " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lld "
-		   "%*s %llu",
-		   &ret->state, &ret->threads, &ret->start_ticks) != 3)
-		return -EBADMSG;
-	return 0;
+	for (unsigned field = 3; at && field <= 22; field++) {
+		at = strchr(at, ' ');
+		if (!at)
+			break;
+		at++;
+		if (field == 3)
+			ret->state = *at;
+		else if (field == 20)
+			ret->threads = strtoll(at, NULL, 10);
+		else if (field == 22)
+			ret->start_ticks = strtoull(at, NULL, 10);
+	}
+	return at ? 0 : -EBADMSG;
 }
 
 /* PID namespace of a process; 0: it cannot be seen. */
