@@ -545,6 +545,7 @@ static void foreign_loop(void **state)
 	struct note n = { .msg.fn = note_fn };
 	struct ticks all;
 	struct tick *t = ticks_new(1, &all);
+	uint64_t began_ns;
 	int fd;
 
 	(void)state;
@@ -564,8 +565,10 @@ static void foreign_loop(void **state)
 	assert_true(readable(fd, T_DEADLINE_MS));
 	drain(l->e);
 	assert_int_equal(note_next, 1);
+	began_ns = now_ns();
 	tick_start(l->e, t, 10000);
-	assert_false(readable(fd, 0));
+	/* On a machine that was busy elsewhere the 10 ms may be over. */
+	assert_true(quiet(l->e, fd) || now_ns() - began_ns >= 10000000);
 	while (!all.fired) {
 		assert_true(readable(fd, T_DEADLINE_MS));
 		drain(l->e);
