@@ -62,10 +62,11 @@ def build_programs():
         run_command([os.path.join(TREE, "scripts", "build.sh"), "release"], "building the programs")
 
 
-def prepare(kernel, label, broken, shell=False):
+def prepare(kernel, label, broken, shell=False, thorough=False):
     """
     Write the initramfs of a run; return its path.  Why the module cannot be built, where it should,
-    is added to the list `broken`.
+    is added to the list `broken`.  Tests that try each of many cases take a part of them where the
+    run is not thorough.
     """
     folder = folder_of(label)
     build_programs()
@@ -83,7 +84,8 @@ def prepare(kernel, label, broken, shell=False):
              "contract.list": parts.contract_list(with_faults=whole),
              "kernel.facts": f"series={kernel['series']}\nversion={kernel['version']}\n"
                              f"module={'yes' if module else 'no'}\n"
-                             f"debug={'yes' if kernel.get('tree') else 'no'}\n"}
+                             f"debug={'yes' if kernel.get('tree') else 'no'}\n"
+                             f"thorough={'yes' if thorough else 'no'}\n"}
     if shell:
         files["shell"] = ""
     image.write(path, system, kernel,
@@ -92,11 +94,11 @@ def prepare(kernel, label, broken, shell=False):
     return path
 
 
-def run_plan(kernel, label, plan, results):
+def run_plan(kernel, label, plan, results, thorough):
     """Run the planned tests on one kernel and print what came of it; True where all is well."""
     began = time.monotonic()
     broken = []
-    initramfs = prepare(kernel, label, broken)
+    initramfs = prepare(kernel, label, broken, thorough=thorough)
     prepared_s = time.monotonic() - began
     used_s = session.processor_s()
     plan.sort(key=lambda test: -test.timeout_s)
@@ -120,13 +122,13 @@ def run_plan(kernel, label, plan, results):
     return run.count("failed") == 0 and not unexpected
 
 
-def run_kernel(kernel, label, pattern, slow_by=1, results=None):
-    """Run the tests whose name begins with the pattern."""
+def run_kernel(kernel, label, pattern, slow_by=1, results=None, thorough=False):
+    """Run the tests whose name begins with the pattern; those that are named do all they can."""
     plan = parts.tests(pattern, slow_by * BUSY)
     if not plan:
         raise Failed(f"no test in tests/vm/t begins with {pattern!r}")
     with own_folder(label):
-        return run_plan(kernel, label, plan, results)
+        return run_plan(kernel, label, plan, results, thorough or bool(pattern))
 
 
 def kernel_of(names):
@@ -157,7 +159,8 @@ def command_all(arguments):
             kernel = kernel_of(names)
             if not kernel:
                 raise Failed(f"MISSING: no Debian suite has Linux {' or '.join(names)}")
-            good &= run_kernel(kernel, kernel["series"], (arguments[0:1] or [""])[0])
+            good &= run_kernel(kernel, kernel["series"], (arguments[0:1] or [""])[0],
+                               thorough=True)
         except Failed as error:
             print(f"vm-{names[0]}: {error}", flush=True)
             good = False
