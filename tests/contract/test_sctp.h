@@ -69,8 +69,8 @@ static inline int raw_connected(const struct sockaddr_in *to)
 	int fd = raw_sctp(SOCK_STREAM);
 
 	/*
-	 * A ring's task work interrupts the call, and the kernel begins it again: that says EISCONN,
-	 * which is success, or EALREADY, and the connection comes a little later.
+	 * A ring's task work interrupts the call, and the kernel begins it again: that says
+	 * EISCONN, which is success, or EALREADY, and the connection comes a little later.
 	 */
 	if (connect(fd, (const struct sockaddr *)to, sizeof *to) && errno != EISCONN &&
 	    !(errno == EALREADY && becomes_connected(fd)))
