@@ -22,7 +22,7 @@
 
 /* ----------------------------------------------------------------------------- restore */
 
-static bool dead_only, alive_too;
+static bool dead_only, alive_too, forget;
 
 static const struct opt restore_options[] = {
 	{ .name = "dead-only",
@@ -35,6 +35,10 @@ static const struct opt restore_options[] = {
 	  .target = &alive_too,
 	  .group = 1,
 	  .help = "also what running processes hold: their zero-copy receive may end by that" },
+	{ .name = "forget",
+	  .kind = OPT_FLAG,
+	  .target = &forget,
+	  .help = "drop what cannot be put back from the journal: nobody will try again" },
 	{ .kind = OPT_END },
 };
 
@@ -58,9 +62,11 @@ static void say(void *user, const char *line)
 
 static unsigned restore_flags(void)
 {
-	return dead_only ? 0 :
-	       alive_too ? WEIR_NIC_RESTORE_KEPT | WEIR_NIC_RESTORE_ALIVE :
-			   WEIR_NIC_RESTORE_KEPT;
+	unsigned flags = forget ? WEIR_NIC_RESTORE_FORGET : 0;
+
+	if (!dead_only)
+		flags |= WEIR_NIC_RESTORE_KEPT;
+	return alive_too ? flags | WEIR_NIC_RESTORE_ALIVE : flags;
 }
 
 /* 0, or the exit code; @quiet: nothing is said of an interface with nothing to undo. */
@@ -76,9 +82,10 @@ static int restore_one(const char *ifname, bool quiet)
 			tool_error_text(&err, text, sizeof(text)));
 		if (done.failed)
 			fprintf(stderr,
-				"weir nic restore: %s: %u changes could not be put back; they stay "
-				"in the journal\n",
-				ifname, done.failed);
+				"weir nic restore: %s: %u changes could not be put back; %s\n",
+				ifname, done.failed,
+				forget ? "the journal has forgotten them" :
+					 "they stay in the journal (--forget drops them)");
 		return TOOL_EXIT_FAILED;
 	}
 	if (!quiet || done.undone || done.left_alone || done.held) {

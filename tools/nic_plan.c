@@ -232,11 +232,17 @@ static int failed(const char *command, const struct weir_error *err)
 
 /* ----------------------------------------------------------------------------- printing */
 
-static void print_queues(const struct weir_nic_plan *plan)
+/* Those of the NIC where it is open: others may have come between the plan and that. */
+static int queue_at(const struct weir_nic_plan *plan, const struct weir_nic *nic, unsigned i)
+{
+	return nic ? weir_nic_queue(nic, i) : weir_nic_plan_queue(plan, i);
+}
+
+static void print_queues(const struct weir_nic_plan *plan, const struct weir_nic *nic)
 {
 	printf("rxq");
-	for (unsigned i = 0; weir_nic_plan_queue(plan, i) >= 0; i++)
-		printf("%s%d", i ? "," : " ", weir_nic_plan_queue(plan, i));
+	for (unsigned i = 0; queue_at(plan, nic, i) >= 0; i++)
+		printf("%s%d", i ? "," : " ", queue_at(plan, nic, i));
 }
 
 /* Long values (an RSS table) are cut: JSON and the ethtool line have all. */
@@ -271,18 +277,25 @@ static void print_step(const struct weir_nic_step *step, unsigned number)
 static void print_plan(const char *ifname, const struct weir_nic_plan *plan)
 {
 	const struct weir_nic_step *step;
+	bool undo = false, number = false;
 	unsigned i;
 
 	printf("plan for %s, ", ifname);
-	print_queues(plan);
+	print_queues(plan, NULL);
 	putchar('\n');
 	if (weir_nic_plan_leftovers(plan))
 		printf("  first: %u changes are put back that an ended process left\n",
 		       weir_nic_plan_leftovers(plan));
-	for (i = 0; (step = weir_nic_plan_step(plan, i)); i++)
+	for (i = 0; (step = weir_nic_plan_step(plan, i)); i++) {
 		print_step(step, i + 1);
+		undo = undo || step->undo[0];
+		number = number || (step->undo[0] && !step->before[0]);
+	}
 	if (!i)
 		printf("  nothing is to be changed\n");
+	if (undo)
+		printf("  by hand, undo goes from the last step to the first%s\n",
+		       number ? "; N is the number that its 'do' line printed" : "");
 }
 
 static void json_step(cJSON *steps, const struct weir_nic_step *step)
@@ -300,17 +313,19 @@ static void json_step(cJSON *steps, const struct weir_nic_step *step)
 	cJSON_AddItemToArray(steps, to);
 }
 
-static int json_plan(const char *ifname, const struct weir_nic_plan *plan, bool applied)
+/* @nic: it is open; NULL: only planned. */
+static int json_plan(const char *ifname, const struct weir_nic_plan *plan,
+		     const struct weir_nic *nic)
 {
 	cJSON *root = cJSON_CreateObject(), *queues, *steps;
 	const struct weir_nic_step *step;
 	char *text;
 
 	cJSON_AddStringToObject(root, "interface", ifname);
-	cJSON_AddBoolToObject(root, "applied", applied);
+	cJSON_AddBoolToObject(root, "applied", nic != NULL);
 	queues = cJSON_AddArrayToObject(root, "queues");
-	for (unsigned i = 0; weir_nic_plan_queue(plan, i) >= 0; i++)
-		cJSON_AddItemToArray(queues, cJSON_CreateNumber(weir_nic_plan_queue(plan, i)));
+	for (unsigned i = 0; queue_at(plan, nic, i) >= 0; i++)
+		cJSON_AddItemToArray(queues, cJSON_CreateNumber(queue_at(plan, nic, i)));
 	cJSON_AddNumberToObject(root, "leftovers", weir_nic_plan_leftovers(plan));
 	steps = cJSON_AddArrayToObject(root, "steps");
 	for (unsigned i = 0; (step = weir_nic_plan_step(plan, i)); i++)
@@ -342,7 +357,7 @@ int nic_plan(int argc, char **argv)
 	if (code < 0) {
 		code = TOOL_EXIT_OK;
 		if (wish.json)
-			code = json_plan(argv[first], plan, false);
+			code = json_plan(argv[first], plan, NULL);
 		else
 			print_plan(argv[first], plan);
 	}
@@ -369,7 +384,8 @@ static int let_go(struct weir_nic *nic, const char *ifname)
 	if (r < 0)
 		return failed("weir nic apply", &err);
 	if (r)
-		printf("%s: %d changes left alone: somebody else changed them\n", ifname, r);
+		fprintf(stderr, "%s: %d changes left alone: somebody else changed them\n", ifname,
+			r);
 	return TOOL_EXIT_OK;
 }
 
@@ -394,10 +410,10 @@ static int apply(const struct weir_nic_opts *given, const char *ifname)
 		return code;
 	}
 	if (wish.json) {
-		code = json_plan(ifname, plan, true);
+		code = json_plan(ifname, plan, nic);
 	} else {
 		printf("%s: ", ifname);
-		print_queues(plan);
+		print_queues(plan, nic);
 		if (wish.hold)
 			printf(" set up and held; a signal puts all back\n");
 		else
@@ -407,7 +423,7 @@ static int apply(const struct weir_nic_opts *given, const char *ifname)
 	if (wish.hold)
 		sigwait(&set, &got);
 	weir_nic_plan_free(plan);
-	return let_go(nic, ifname) ? TOOL_EXIT_FAILED : code;
+	return let_go(nic, ifname) == TOOL_EXIT_OK ? code : TOOL_EXIT_FAILED;
 }
 
 int nic_apply(int argc, char **argv)

@@ -8,13 +8,16 @@
  * touches the interface does, or `weir nic restore`.
  *
  * Life: weir_nic_info_read() and weir_nic_plan_new() only read.  weir_nic_open() changes the NIC
- *	for
- * one owner (a process, or nobody with WEIR_NIC_KEEP), weir_nic_flow_add() steers more flows,
+ * for one owner (a process, or nobody with WEIR_NIC_KEEP), weir_nic_flow_add() steers more flows,
  * weir_nic_close() undoes what this owner wanted and no other owner still wants.
  *
- * Threads: calls on different objects from any thread; one object from one thread at a time.  All
- * calls block for as long as the driver takes (up to seconds, where a driver restarts its queues),
- * and changing calls wait for each other by a lock on the journal.
+ * Threads: a struct weir_nic is used by any number of threads, each for as long as it has a
+ * reference; other objects by one thread at a time, or by several that only read.  All calls block
+ * for as long as the driver takes (up to seconds, where a driver restarts its queues), and changing
+ * calls wait for each other by a lock on the journal.
+ *
+ * Processes: the owner is the process that opened the NIC.  A program that goes into the background
+ * by fork() opens it afterwards; a child can only weir_nic_close() what its parent opened.
  */
 #ifndef WEIR_NIC_H
 #define WEIR_NIC_H
@@ -422,10 +425,14 @@ struct weir_nic_step {
  * @opts: what is wanted.
  * @reterr: error record or NULL.
  *
- * Return: 0; -EINVAL (options); -ENODEV (no such interface); -ERANGE (no such queue); -EBUSY (a
- * chosen queue is taken; another owner wants something else); -EOPNOTSUPP (the NIC cannot do it,
- * with the reason); -EPERM (the interface is the machine's way out and WEIR_NIC_REALLY is not set);
- * -ENOMEM.
+ * What dead owners left is shown as it will be when it is undone.
+ *
+ * Return: 0; -EINVAL (options; two flows that are the same packets); -ENODEV (no such interface);
+ * -ERANGE (no such queue, not so many channels, no queue for other traffic); -EBUSY (a chosen
+ * queue is taken; another owner wants something else; fewer channels would take queues away that
+ * are used); -EEXIST (a rule takes these packets already); -EOPNOTSUPP (the NIC cannot do it, with
+ * the reason); -EPERM (the interface is the machine's way out and WEIR_NIC_REALLY is not set);
+ * -EBADMSG (the journal is damaged; the hint names it); -ENOMEM; others of the kernel's.
  */
 WEIR_API WEIR_MUST_CHECK int weir_nic_plan_new(struct weir_nic_plan **ret,
 					       const struct weir_nic_opts *opts,
@@ -477,8 +484,9 @@ struct weir_nic;
  * What dead owners left is undone first.  Each change is written to the journal and synced before
  * it is made, and read back after it.  Where one fails, those made before it are undone.
  *
- * Return: 0; as weir_nic_plan_new(); -EACCES, -EROFS (the journal cannot be written); -EPERM (no
- * CAP_NET_ADMIN); others of the kernel's.
+ * Return: 0; as weir_nic_plan_new(); -EACCES, -EROFS, -ENOSPC (the journal cannot be written);
+ * -ETIMEDOUT (another process has had the journal's lock for 30 s; the hint names it); -EPERM (no
+ * CAP_NET_ADMIN); -EIO (the driver took a change and did not make it); others of the kernel's.
  */
 WEIR_API WEIR_MUST_CHECK int weir_nic_open(struct weir_nic **ret, const struct weir_nic_opts *opts,
 					   struct weir_error *reterr);
@@ -499,13 +507,12 @@ WEIR_API struct weir_nic *weir_nic_ref(struct weir_nic *nic);
  * @nic: the NIC or NULL; not to be used after the call, whatever it returns.
  * @reterr: error record or NULL.
  *
- * What another owner still wants stays; what somebody else changed meanwhile is left alone.  In a
- * forked child nothing is put back: the changes are its parent's.
+ * What another owner still wants stays; what somebody else changed meanwhile is left alone.  With
+ * WEIR_NIC_KEEP nothing is put back, nor in a forked child: the changes are its parent's.
  *
- * Return: 0: all is as it was, or others have references; a positive number of changes that were
- *	left
- * alone because somebody else changed them; -errno where an undo failed (it stays in the journal
- * for `weir nic restore`).
+ * Return: 0: all is as it was, or others have references, or nothing was to be put back; a positive
+ * number of changes that were left alone because somebody else changed them; -errno where an undo
+ * failed (it stays in the journal for `weir nic restore`).
  */
 WEIR_API int weir_nic_close(struct weir_nic *nic, struct weir_error *reterr);
 
@@ -536,8 +543,10 @@ WEIR_API unsigned weir_nic_ifindex(const struct weir_nic *nic);
  *
  * A flow that this object steers already is counted: it goes when it was removed as often as added.
  *
- * Return: 0; -EINVAL; -EOPNOTSUPP (the NIC cannot match it); -ENOSPC (its table is full); -EEXIST
- * (somebody else's rule takes these packets); others of the kernel's.
+ * Return: 0; -EINVAL (no flow that a rule can name; @queue is not held); -EPERM (a forked child);
+ * -ENOENT (what this NIC held was put back by weir_nic_restore()); -EOPNOTSUPP (the NIC cannot
+ * match it); -ENOSPC (its table is full); -EEXIST (another rule takes these packets); others of the
+ * kernel's, and of the journal as weir_nic_open().
  */
 WEIR_API WEIR_MUST_CHECK int weir_nic_flow_add(struct weir_nic *nic,
 					       const struct weir_nic_flow *flow, int queue,
@@ -548,7 +557,8 @@ WEIR_API WEIR_MUST_CHECK int weir_nic_flow_add(struct weir_nic *nic,
  * @nic: the NIC.
  * @id: number of the flow.
  *
- * Return: 0; -ENOENT (no such number).  Each needs a weir_nic_flow_remove().
+ * Return: 0, also in a forked child, which changes nothing; -ENOENT (no such number).  Each needs a
+ * weir_nic_flow_remove().
  */
 WEIR_API WEIR_MUST_CHECK int weir_nic_flow_ref(struct weir_nic *nic, uint32_t id);
 
@@ -558,15 +568,16 @@ WEIR_API WEIR_MUST_CHECK int weir_nic_flow_ref(struct weir_nic *nic, uint32_t id
  * @id: number of the flow.
  * @reterr: error record or NULL.
  *
- * Return: 0; 1: somebody else changed the rule, it was left alone; -ENOENT (no such number); others
- * of the kernel's.
+ * Return: 0, also in a forked child, which changes nothing; 1: somebody else changed the rule, it
+ * was left alone; -EINVAL (no NIC); -ENOENT (no such number); others of the kernel's, and of the
+ * journal as weir_nic_open(): the rule then stays until the NIC is closed.
  */
 WEIR_API int weir_nic_flow_remove(struct weir_nic *nic, uint32_t id, struct weir_error *reterr);
 
 /**
  * weir_nic_source_port() - a source port whose answers come to a queue by RSS, without a rule.
  * @info: state of the NIC that the peer's packets arrive on.
- * @local: our address; its port, where not 0, is the first that is tried.
+ * @local: our address; its port, where 1024 or more, is the first that is tried.
  * @remote: the peer's address and port.
  * @protocol: IPPROTO_TCP or IPPROTO_UDP.
  * @queue: the queue wanted, which the RSS table must name.
@@ -588,8 +599,9 @@ WEIR_API WEIR_MUST_CHECK int weir_nic_source_port(const struct weir_nic_info *in
 /* ------------------------------------------------------------------------ restore */
 
 /* Flags of weir_nic_restore(). */
-#define WEIR_NIC_RESTORE_KEPT (1u << 0)	 /* also what nobody owns (WEIR_NIC_KEEP) */
-#define WEIR_NIC_RESTORE_ALIVE (1u << 1) /* also what running processes hold */
+#define WEIR_NIC_RESTORE_KEPT (1u << 0)	  /* also what nobody owns (WEIR_NIC_KEEP) */
+#define WEIR_NIC_RESTORE_ALIVE (1u << 1)  /* also what running processes hold */
+#define WEIR_NIC_RESTORE_FORGET (1u << 2) /* what cannot be put back leaves the journal */
 
 /**
  * struct weir_nic_restored - what weir_nic_restore() did.
@@ -611,10 +623,11 @@ struct weir_nic_restored {
  * @flags: WEIR_NIC_RESTORE_*; 0: of dead owners only.
  * @say: called with a line for each change (@user first); NULL: nobody.
  * @user: for @say.
- * @ret: receives the counts; may be NULL.
+ * @ret: receives the counts, of what was done before a failure, too; may be NULL.
  * @reterr: error record or NULL.
  *
- * Return: 0, also where there was nothing to do; the first failure's -errno; -ENODEV; -EACCES.
+ * Return: 0, also where there was nothing to do; the first failure's -errno; -EINVAL (@flags);
+ * -ENODEV; of the journal as weir_nic_open().
  */
 WEIR_API WEIR_MUST_CHECK int weir_nic_restore(const char *ifname, unsigned flags,
 					      void (*say)(void *user, const char *line), void *user,

@@ -31,8 +31,7 @@ static void queue_parse(const struct nlmsghdr *h, struct queue *ret)
 	const struct nlattr *attr;
 
 	*ret = (struct queue){ .type = UINT32_MAX };
-	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr))
-	{
+	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr)) {
 		switch (mnl_attr_get_type(attr)) {
 		case WEIR_NETDEV_A_QUEUE_TYPE:
 			ret->type = (uint32_t)nic_attr_uint(attr);

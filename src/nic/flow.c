@@ -202,16 +202,24 @@ unsigned nic_flow_specs(const struct weir_nic_flow *flow, const char *to,
 	return n;
 }
 
-static bool same_end(const struct weir_addr *a, const struct weir_addr *b)
+static bool same_end(const struct end *x, const struct end *y)
 {
-	struct end x = end_of(a), y = end_of(b);
+	return x->family == y->family && x->port == y->port && x->both == y->both &&
+	       !memcmp(x->address, y->address, sizeof(x->address));
+}
 
-	return x.family == y.family && x.port == y.port && x.both == y.both &&
-	       !memcmp(x.address, y.address, sizeof(x.address));
+/* A peer of any address is the same, however that is written. */
+static struct end peer_of(const struct weir_addr *addr)
+{
+	struct end end = end_of(addr);
+
+	return any(&end) ? (struct end){ .family = AF_UNSPEC, .port = end.port } : end;
 }
 
 bool nic_flow_same(const struct weir_nic_flow *a, const struct weir_nic_flow *b)
 {
-	return a->protocol == b->protocol && same_end(&a->local, &b->local) &&
-	       same_end(&a->remote, &b->remote);
+	struct end x = end_of(&a->local), y = end_of(&b->local);
+	struct end from = peer_of(&a->remote), also = peer_of(&b->remote);
+
+	return a->protocol == b->protocol && same_end(&x, &y) && same_end(&from, &also);
 }

@@ -156,20 +156,21 @@ int nic_info_read(struct nic_info **ret, struct nic_ctx *ctx, const struct nic_j
 int weir_nic_info_read(const struct weir_nic_info **ret, const char *ifname,
 		       struct weir_error *reterr)
 {
+	struct weir_error err = { 0 };
 	struct nic_journal *j = NULL;
 	struct nic_info *info = NULL;
 	struct nic_ctx ctx;
-	int r = nic_ctx_init(&ctx, ifname, reterr);
+	int r = nic_ctx_init(&ctx, ifname, &err);
 
 	if (!r)
-		r = nic_journal_open(&j, &ctx, false, reterr);
+		r = nic_journal_open(&j, &ctx, false, &err);
 	if (!r)
-		r = nic_info_read(&info, &ctx, j, reterr);
+		r = nic_info_read(&info, &ctx, j, &err);
 	nic_journal_close(j);
 	nic_ctx_fini(&ctx);
 	if (!r)
 		*ret = &info->pub;
-	return r;
+	return nic_error_give(reterr, &err, r, "reading the state", ifname);
 }
 
 void weir_nic_info_free(const struct weir_nic_info *info)

@@ -43,6 +43,7 @@ static const struct nic_journal_how usual = {
 	.kinds = &nic_kinds,
 	.lock_wait_ms = 30000,
 	.undo_wait_ms = 3000,
+	.clock_numbers = true,
 };
 
 /* ---------------------------------------------------------------------- folder */

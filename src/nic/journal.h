@@ -33,11 +33,13 @@ extern const struct nic_kinds nic_kinds; /* kinds.c: all that weir has */
  * @kinds: the kinds.
  * @lock_wait_ms: longest wait for another process to let go of the journal.
  * @undo_wait_ms: longest wait for the kernel to let go of what a dead process had.
+ * @clock_numbers: numbers of owners follow the clock, so that no later journal has the same.
  */
 struct nic_journal_how {
 	const struct nic_kinds *kinds;
 	uint32_t lock_wait_ms;
 	uint32_t undo_wait_ms;
+	bool clock_numbers;
 };
 
 /**

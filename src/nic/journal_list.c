@@ -9,7 +9,8 @@
  *	one, and nic_setting_resolve() finds out which.  An object whose making was interrupted is
  *	found as an equal one that was not there before and that no other entry has.
  * Invariants: 1. a setting has an owner, but while it is being added.  2. an object has a handle,
- *	or the list of equal ones before.  3. no owner stands twice at a setting.
+ *	or the list of equal ones before.  3. no owner stands twice at a setting.  4. a number
+ *	of an owner is not given again, also not by a later journal of the interface.
  * Ownership: the journal owns all nodes and texts.  Texts that are handed out live until the
  *	journal changes.
  * Threads: one object by one thread.
@@ -57,6 +58,17 @@ const struct nic_owner *nic_journal_owner(const struct nic_journal *j, unsigned 
 	return o ? &o->pub : NULL;
 }
 
+/*
+ * Not from 1 on in each journal: an owner whose changes somebody else has put back would end an
+ * owner of the next journal.  Milliseconds tell journals apart, because each is synced to a file.
+ */
+static uint32_t next_owner(const struct nic_journal *j)
+{
+	uint32_t now = (uint32_t)(weir_clock_ns() / 1000000) & 0x3fffffff;
+
+	return j->how->clock_numbers && now > j->last_owner ? now : j->last_owner + 1;
+}
+
 int nic_owner_add(struct nic_journal *j, const char *name, bool kept, uint32_t *retid,
 		  struct weir_error *reterr)
 {
@@ -75,7 +87,8 @@ int nic_owner_add(struct nic_journal *j, const char *name, bool kept, uint32_t *
 	while (*end)
 		end = &(*end)->next;
 	*end = o;
-	o->pub.id = ++j->last_owner;
+	j->last_owner = next_owner(j);
+	o->pub.id = j->last_owner;
 	r = nic_journal_save(j, reterr);
 	if (r) {
 		nic_journal_forget_owner(j, o->pub.id);

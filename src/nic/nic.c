@@ -11,15 +11,20 @@
  *	    flow_add  lock -> rule(s) -> unlock          counted by flow
  *	    close     lock -> undo ours, in reverse -> unlock
  * Invariants: 1. a failed open leaves nothing of its own on the NIC or in the journal, unless an
- *	undo failed, which the error says. 2. nothing is undone in a forked child.
+ *	undo failed, which the error says. 2. in a forked child nothing is changed, and no lock is
+ *	taken: a thread that only the parent has may hold it. 3. a caller's error record is written
+ *	only by a call that fails, and then has the code that the call returns.
  * Ownership: the caller of weir_nic_open() and of weir_nic_ref() has one reference each; with the
  *	last one the NIC is closed.
- * Threads: calls on one NIC from any thread: a mutex; between processes: the journal's lock.
+ * Threads: calls on one NIC from any thread: a mutex, and an atomic count of references; between
+ *	processes: the journal's lock.
  * Errors: the first one, with its hint; what undoing adds to it is said in the hint.
  * Sources: none.
- * Tests: tests/vm/t/nic_apply.sh, tests/vm/t/nic_kill.sh, tests/netns/nic_apply.sh
+ * Tests: tests/unit/test_nic_open.c, tests/vm/t/nic_apply.sh, tests/vm/t/nic_kill.sh,
+ *	tests/netns/nic_apply.sh
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,7 +51,7 @@ struct held_flow {
 
 struct weir_nic {
 	pthread_mutex_t lock;
-	unsigned refs;
+	atomic_uint refs;
 	pid_t pid;
 	struct nic_ctx ctx;
 	uint32_t owner;
@@ -59,6 +64,11 @@ struct weir_nic {
 	unsigned flow_room;
 	uint32_t next_id;
 };
+
+static bool is_child(const struct weir_nic *nic)
+{
+	return nic->pid != getpid();
+}
 
 /* ------------------------------------------------------------------------------- flows */
 
@@ -123,6 +133,7 @@ static int bury_dead(struct nic_journal *j, const char *ifname, struct weir_erro
 	unsigned i = 0;
 
 	while ((owner = nic_journal_owner(j, i))) {
+		int32_t pid = owner->pid;
 		int r;
 
 		if (nic_owner_life(owner) != NIC_DEAD) {
@@ -132,9 +143,9 @@ static int bury_dead(struct nic_journal *j, const char *ifname, struct weir_erro
 		r = nic_drop_owner(j, owner->id, &undo, &err);
 		if (r)
 			return weir_error_set(reterr, r, "nic restore", ifname,
-					      "what process %d left cannot be undone (%s %s): "
-					      "\"weir nic restore %s\" says more",
-					      owner->pid, err.stage, err.hint, ifname);
+					      "\"weir nic restore %s\" says what process %d left "
+					      "and cannot be undone: %s: %s",
+					      ifname, pid, err.stage, err.hint);
 	}
 	return 0;
 }
@@ -199,6 +210,20 @@ static int change_do(struct weir_nic *nic, struct nic_journal *j, const struct n
 	return rule_hold(nic, j, f, c->want, reterr);
 }
 
+/* The end of the hint, which is cut for it where it is long. */
+static void say_failed(const struct weir_nic *nic, unsigned failed, struct weir_error *err)
+{
+	char text[96];
+	size_t used = strlen(err->hint), len, most;
+
+	len = (size_t)snprintf(text, sizeof(text),
+			       "%s%u changes could not be undone: \"weir nic restore %s\"",
+			       used ? "; " : "", failed, nic->ctx.ifname);
+	most = sizeof(err->hint) - 1 - len;
+	used = used < most ? used : most;
+	snprintf(err->hint + used, sizeof(err->hint) - used, "%s", text);
+}
+
 static int plan_do(struct weir_nic *nic, struct nic_journal *j, const struct weir_nic_plan *plan,
 		   const struct weir_nic_opts *opts, struct weir_error *reterr)
 {
@@ -213,13 +238,8 @@ static int plan_do(struct weir_nic *nic, struct nic_journal *j, const struct wei
 	if (!r)
 		return 0;
 	nic_drop_owner(j, nic->owner, &undo, &err);
-	if (undo.failed && reterr) {
-		size_t used = strlen(reterr->hint);
-
-		snprintf(reterr->hint + used, sizeof(reterr->hint) - used,
-			 "%s%u changes could not be undone: \"weir nic restore %s\"",
-			 used ? "; " : "", undo.failed, nic->ctx.ifname);
-	}
+	if (undo.failed && reterr)
+		say_failed(nic, undo.failed, reterr);
 	return r;
 }
 
@@ -228,7 +248,8 @@ static void nic_free(struct weir_nic *nic)
 	if (!nic)
 		return;
 	nic_ctx_fini(&nic->ctx);
-	pthread_mutex_destroy(&nic->lock);
+	if (!is_child(nic)) /* there a thread may have it that is gone */
+		pthread_mutex_destroy(&nic->lock);
 	free(nic->flow);
 	free(nic);
 }
@@ -254,6 +275,7 @@ int weir_nic_open(struct weir_nic **ret, const struct weir_nic_opts *opts,
 		  struct weir_error *reterr)
 {
 	struct weir_nic_opts o = { 0 };
+	struct weir_error err = { 0 };
 	struct nic_journal *j = NULL;
 	struct weir_nic *nic;
 	int r = nic_opts_read(&o, opts, reterr);
@@ -270,15 +292,15 @@ int weir_nic_open(struct weir_nic **ret, const struct weir_nic_opts *opts,
 	nic->refs = 1;
 	nic->pid = getpid();
 	nic->kept = o.flags & WEIR_NIC_KEEP;
-	r = nic_ctx_init(&nic->ctx, o.ifname, reterr);
+	r = nic_ctx_init(&nic->ctx, o.ifname, &err);
 	if (!r)
-		r = nic_journal_open(&j, &nic->ctx, true, reterr);
+		r = nic_journal_open(&j, &nic->ctx, true, &err);
 	if (!r)
-		r = open_locked(nic, j, &o, reterr);
+		r = open_locked(nic, j, &o, &err);
 	nic_journal_close(j);
 	if (r || !ret) {
 		nic_free(nic);
-		return r;
+		return nic_error_give(reterr, &err, r, "nic open", o.ifname);
 	}
 	*ret = nic;
 	return 0;
@@ -286,39 +308,32 @@ int weir_nic_open(struct weir_nic **ret, const struct weir_nic_opts *opts,
 
 struct weir_nic *weir_nic_ref(struct weir_nic *nic)
 {
-	if (nic) {
-		pthread_mutex_lock(&nic->lock);
-		nic->refs++;
-		pthread_mutex_unlock(&nic->lock);
-	}
+	if (nic)
+		atomic_fetch_add(&nic->refs, 1);
 	return nic;
 }
 
 static int undo_all(struct weir_nic *nic, struct weir_error *reterr)
 {
+	struct weir_error err = { 0 };
 	struct nic_journal *j = NULL;
 	struct nic_undo undo = { 0 };
-	int r = nic_journal_open(&j, &nic->ctx, true, reterr);
+	int r = nic_journal_open(&j, &nic->ctx, true, &err);
 
 	if (!r)
-		r = nic_drop_owner(j, nic->owner, &undo, reterr);
+		r = nic_drop_owner(j, nic->owner, &undo, &err);
 	nic_journal_close(j);
-	return r ? r : (int)undo.left_alone;
+	return r ? nic_error_give(reterr, &err, r, "nic close", nic->ctx.ifname) :
+		   (int)undo.left_alone;
 }
 
 int weir_nic_close(struct weir_nic *nic, struct weir_error *reterr)
 {
-	unsigned left;
 	int r = 0;
 
-	if (!nic)
+	if (!nic || atomic_fetch_sub(&nic->refs, 1) > 1)
 		return 0;
-	pthread_mutex_lock(&nic->lock);
-	left = --nic->refs;
-	pthread_mutex_unlock(&nic->lock);
-	if (left)
-		return 0;
-	if (!nic->kept && nic->pid == getpid())
+	if (!nic->kept && !is_child(nic))
 		r = undo_all(nic, reterr);
 	nic_free(nic);
 	return r;
@@ -405,22 +420,23 @@ static int flow_add_new(struct weir_nic *nic, const struct weir_nic_flow *flow, 
 			uint32_t *retid, struct weir_error *reterr)
 {
 	struct held_flow *f = flow_place(nic);
+	struct weir_error err = { 0 };
 	struct nic_journal *j = NULL;
 	int r;
 
 	if (!f)
 		return weir_error_set(reterr, -ENOMEM, "nic flow", nic->ctx.ifname, NULL);
-	r = nic_journal_open(&j, &nic->ctx, true, reterr);
-	if (r)
-		return r;
-	flow_begin(nic, f, flow, queue);
-	r = rules_make(nic, j, f, reterr);
+	r = nic_journal_open(&j, &nic->ctx, true, &err);
+	if (!r) {
+		flow_begin(nic, f, flow, queue);
+		r = rules_make(nic, j, f, &err);
+	}
 	nic_journal_close(j);
 	if (r)
 		f->id = 0;
 	else
 		*retid = f->id;
-	return r;
+	return nic_error_give(reterr, &err, r, "nic flow", nic->ctx.ifname);
 }
 
 static bool holds_queue(const struct weir_nic *nic, int queue)
@@ -447,6 +463,11 @@ int weir_nic_flow_add(struct weir_nic *nic, const struct weir_nic_flow *flow, in
 		return weir_error_set(reterr, -EINVAL, "nic flow", nic->ctx.ifname,
 				      "rxq %d is not held: give one of weir_nic_queue(), or -1",
 				      queue);
+	if (is_child(nic))
+		return weir_error_set(reterr, -EPERM, "nic flow", nic->ctx.ifname,
+				      "the NIC was opened before fork(), by process %d: open it in "
+				      "this process",
+				      nic->pid);
 	pthread_mutex_lock(&nic->lock);
 	f = flow_find(nic, flow, queue);
 	if (f) {
@@ -465,6 +486,8 @@ int weir_nic_flow_ref(struct weir_nic *nic, uint32_t id)
 
 	if (!nic)
 		return -ENOENT;
+	if (is_child(nic))
+		return 0;
 	pthread_mutex_lock(&nic->lock);
 	f = flow_by_id(nic, id);
 	if (f)
@@ -475,19 +498,18 @@ int weir_nic_flow_ref(struct weir_nic *nic, uint32_t id)
 
 static int flow_end(struct weir_nic *nic, struct held_flow *f, struct weir_error *reterr)
 {
+	struct weir_error err = { 0 };
 	struct nic_undo undo = { 0 };
 	struct nic_journal *j = NULL;
-	int r;
+	int r = nic_journal_open(&j, &nic->ctx, true, &err);
 
-	if (nic->pid != getpid())
-		return 0;
-	r = nic_journal_open(&j, &nic->ctx, true, reterr);
-	if (r)
-		return r;
-	r = rules_drop(nic, j, f, &undo, reterr);
+	if (!r) {
+		r = rules_drop(nic, j, f, &undo, &err);
+		f->id = 0;
+	}
 	nic_journal_close(j);
-	f->id = 0;
-	return r ? r : undo.left_alone > 0;
+	return r ? nic_error_give(reterr, &err, r, "nic flow", nic->ctx.ifname) :
+		   undo.left_alone > 0;
 }
 
 int weir_nic_flow_remove(struct weir_nic *nic, uint32_t id, struct weir_error *reterr)
@@ -497,6 +519,8 @@ int weir_nic_flow_remove(struct weir_nic *nic, uint32_t id, struct weir_error *r
 
 	if (!nic)
 		return weir_error_set(reterr, -EINVAL, "nic flow", "(null)", "a NIC is needed");
+	if (is_child(nic))
+		return 0;
 	pthread_mutex_lock(&nic->lock);
 	f = flow_by_id(nic, id);
 	if (!f)
@@ -544,6 +568,8 @@ static int restore_owners(struct nic_journal *j, unsigned flags, struct nic_undo
 		}
 		r = nic_drop_owner(j, id, undo, first ? NULL : reterr);
 		first = first ? first : r;
+		if (r && flags & WEIR_NIC_RESTORE_FORGET)
+			r = nic_forget_owner(j, id, undo, NULL);
 		owner = nic_journal_owner(j, i);
 		if (owner && owner->id == id) /* something of it failed: it stays */
 			i++;
@@ -555,19 +581,21 @@ int weir_nic_restore(const char *ifname, unsigned flags, void (*say)(void *user,
 		     void *user, struct weir_nic_restored *ret, struct weir_error *reterr)
 {
 	struct nic_undo undo = { .say = say, .user = user };
+	struct weir_error err = { 0 };
 	struct nic_journal *j = NULL;
 	struct nic_ctx ctx;
 	uint32_t held = 0;
 	int r;
 
-	if (!ifname || flags & ~(WEIR_NIC_RESTORE_KEPT | WEIR_NIC_RESTORE_ALIVE))
+	if (!ifname || flags & ~(WEIR_NIC_RESTORE_KEPT | WEIR_NIC_RESTORE_ALIVE |
+				 WEIR_NIC_RESTORE_FORGET))
 		return weir_error_set(reterr, -EINVAL, "nic restore", ifname ? ifname : "(null)",
 				      "an interface and WEIR_NIC_RESTORE_* flags are needed");
-	r = nic_ctx_init(&ctx, ifname, reterr);
+	r = nic_ctx_init(&ctx, ifname, &err);
 	if (!r)
-		r = nic_journal_open(&j, &ctx, true, reterr);
+		r = nic_journal_open(&j, &ctx, true, &err);
 	if (!r)
-		r = restore_owners(j, flags, &undo, &held, reterr);
+		r = restore_owners(j, flags, &undo, &held, &err);
 	nic_journal_close(j);
 	nic_ctx_fini(&ctx);
 	if (ret)
@@ -575,5 +603,5 @@ int weir_nic_restore(const char *ifname, unsigned flags, void (*say)(void *user,
 						   .left_alone = undo.left_alone,
 						   .failed = undo.failed,
 						   .held = held };
-	return r;
+	return nic_error_give(reterr, &err, r, "nic restore", ifname);
 }

@@ -46,6 +46,8 @@ struct mnl_socket;
  * @ethtool_family: number of "ethtool"; 0: this kernel has none.
  * @netdev_family: number of "netdev"; 0: this kernel has none.
  * @seq: of the last netlink request.
+ * @plan_rings: number of Rx queues that target() is to reckon with, because a plan changes it; 0:
+ *	the present one.
  */
 struct nic_ctx {
 	char ifname[16];
@@ -57,6 +59,7 @@ struct nic_ctx {
 	uint16_t ethtool_family;
 	uint16_t netdev_family;
 	uint32_t seq;
+	uint32_t plan_rings;
 };
 
 /**
@@ -319,6 +322,33 @@ int nic_drop_object(struct nic_journal *j, uint32_t owner, const struct nic_obje
  */
 int nic_drop_owner(struct nic_journal *j, uint32_t owner, struct nic_undo *undo,
 		   struct weir_error *reterr);
+
+/* ------------------------------------------------------------------------- step.c */
+
+/**
+ * nic_error_give() - the end of a public call.
+ * @to: the caller's record or NULL.
+ * @err: what was recorded on the way, which may be of a first way that failed.
+ * @r: the call's result.
+ * @stage: for a failure that nobody described.
+ * @object: the same.
+ *
+ * Return: @r; where it is 0, @to is untouched.
+ */
+int nic_error_give(struct weir_error *to, const struct weir_error *err, int r, const char *stage,
+		   const char *object);
+
+/**
+ * nic_forget_owner() - end an owner whose changes cannot be put back: the journal forgets them.
+ * @j: the journal, opened for writing.
+ * @owner: its number.
+ * @undo: who is told.
+ * @reterr: error record or NULL.
+ *
+ * Return: 0 or -errno of writing.
+ */
+WEIR_MUST_CHECK int nic_forget_owner(struct nic_journal *j, uint32_t owner, struct nic_undo *undo,
+				     struct weir_error *reterr);
 
 /* ------------------------------------------------------------------------- info.c */
 

@@ -76,8 +76,7 @@ static int id_cb(const struct nlmsghdr *h, void *user)
 	const struct nlattr *attr;
 	uint32_t *at;
 
-	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr))
-	{
+	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr)) {
 		if (mnl_attr_get_type(attr) != WEIR_ETHTOOL_A_RSS_CONTEXT ||
 		    mnl_attr_validate(attr, MNL_TYPE_U32) < 0 || !mnl_attr_get_u32(attr))
 			continue;
@@ -279,7 +278,7 @@ static void ethtool(const char *ifname, const char *spec, const char *handle, ch
 		    size_t bytes)
 {
 	struct nic_list queues, table;
-	char words[160];
+	char words[4096];
 
 	buf[0] = '\0';
 	if (handle) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plan.h - a plan and what it is made of: shared by plan.c (which changes), want.c (what each
- * wants) and nic.c (doing them), and the texts of flows (flow.c).
+ * plan.h - a plan and what it is made of: shared by plan.c (which changes), step.c (their
+ * texts) and nic.c (doing them), and the texts of flows (flow.c).
  */
 #ifndef WEIR_NIC_PLAN_H
 #define WEIR_NIC_PLAN_H
@@ -41,6 +41,7 @@ struct nic_change {
  * @count: how many.
  * @room: room in @change.
  * @leftovers: changes of dead owners, which are undone first.
+ * @rings: number of Rx queues once channels are set and leftovers undone; 0: the present one.
  */
 struct weir_nic_plan {
 	char ifname[16];
@@ -50,6 +51,7 @@ struct weir_nic_plan {
 	unsigned count;
 	unsigned room;
 	unsigned leftovers;
+	unsigned rings;
 };
 
 /**
@@ -81,9 +83,9 @@ WEIR_MUST_CHECK int nic_opts_read(struct weir_nic_opts *to, const struct weir_ni
  * @note: what a person should know; "": nothing.
  * @reterr: error record or NULL.
  *
- * Return: 0; -EOPNOTSUPP (the NIC has no such setting); -EBUSY (another owner wants something
- *	else);
- * -ENOMEM; others of the kernel's.
+ * Return: 0, also where the plan has the same already; -EINVAL (the plan has another value of it);
+ * -EOPNOTSUPP (the NIC has no such setting); -EBUSY (another owner wants something else); -ENOMEM;
+ * others of the kernel's.
  */
 WEIR_MUST_CHECK int nic_plan_want(struct weir_nic_plan *plan, struct nic_ctx *ctx,
 				  const struct nic_journal *j, const struct nic_setting_kind *kind,

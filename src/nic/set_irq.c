@@ -35,13 +35,12 @@ static int napi_cb(const struct nlmsghdr *h, void *user)
 	struct search *search = user;
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attr) ==
-								  WEIR_NETDEV_A_NAPI_IRQ)
-	{
-		search->any = true;
-		if (nic_attr_uint(attr) == search->irq)
-			search->found = true;
-	}
+	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) == WEIR_NETDEV_A_NAPI_IRQ) {
+			search->any = true;
+			if (nic_attr_uint(attr) == search->irq)
+				search->found = true;
+		}
 	return MNL_CB_OK;
 }
 

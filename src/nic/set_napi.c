@@ -52,14 +52,12 @@ static int napi_cb(const struct nlmsghdr *h, void *user)
 	struct napi *napi = user;
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, h,
-			  sizeof(struct genlmsghdr)) for (unsigned i = 0; i < FIELDS;
-							  i++) if (mnl_attr_get_type(attr) ==
-								   fields[i].attr)
-	{
-		napi->value[i] = nic_attr_uint(attr);
-		napi->has[i] = true;
-	}
+	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr))
+		for (unsigned i = 0; i < FIELDS; i++)
+			if (mnl_attr_get_type(attr) == fields[i].attr) {
+				napi->value[i] = nic_attr_uint(attr);
+				napi->has[i] = true;
+			}
 	return MNL_CB_OK;
 }
 

@@ -132,7 +132,9 @@ static int target(struct nic_ctx *ctx, const char *key, const char *base, const 
 	int r = nic_rss_read(ctx, 0, &now, NULL, reterr);
 
 	(void)key;
-	if (!r)
+	if (!r && ctx->plan_rings)
+		rings = ctx->plan_rings;
+	else if (!r)
 		r = nic_rss_rings(ctx, &rings, reterr);
 	if (!r && !is_default)
 		r = parse(base, &first, reterr);
@@ -167,7 +169,7 @@ static void ethtool(const char *ifname, const char *key, const char *from, const
 		    char *buf, size_t bytes)
 {
 	struct nic_list table;
-	char words[160] = "default";
+	char words[4096] = "default"; /* a weight for each of many queues */
 
 	(void)key, (void)from;
 	buf[0] = '\0';

@@ -44,8 +44,7 @@ static int rings_cb(const struct nlmsghdr *h, void *user)
 	struct rings *rings = user;
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr))
-	{
+	mnl_attr_for_each(attr, h, sizeof(struct genlmsghdr)) {
 		int64_t n = (int64_t)nic_attr_uint(attr);
 
 		switch (mnl_attr_get_type(attr)) {

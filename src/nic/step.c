@@ -11,14 +11,15 @@
  * Threads: any; plans are not shared.
  * Errors: the kinds'; -ENOMEM.
  * Sources: none.
- * Tests: tests/vm/t/nic_apply.sh, tests/netns/nic_apply.sh, tests/unit/test_nic_flow.c
+ * Tests: tests/unit/test_nic_open.c, tests/unit/test_nic_flow.c, tests/vm/t/nic_apply.sh
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan.h"
 
-#define TEXT_BYTES 8192 /* an RSS table of 1,024 entries */
+#define TEXT_BYTES 8192 /* a command line with a weight for each of 1,024 queues */
+#define NOTE_BYTES 512
 
 static int no_memory(const struct weir_nic_plan *plan, struct weir_error *reterr)
 {
@@ -60,13 +61,46 @@ static bool change_whole(const struct nic_change *c)
 	       c->step.ethtool && c->step.undo && c->step.note;
 }
 
+int nic_error_give(struct weir_error *to, const struct weir_error *err, int r, const char *stage,
+		   const char *object)
+{
+	if (!r || !to)
+		return r;
+	if (err->code == r)
+		*to = *err;
+	else
+		weir_error_set(to, r, stage, object, NULL);
+	return r;
+}
+
+/* What a person must know who does by hand what is not done yet. */
+static void add_notes(const struct weir_nic_plan *plan, const struct nic_change *c, char *note,
+		      size_t bytes)
+{
+	const char *more[2] = { "", "" };
+	size_t used = strlen(note);
+
+	if (c->step.done)
+		return;
+	if (c->setting == &nic_set_hds)
+		more[0] = "ethtool 6.14 and older do not know hds-thresh";
+	if (c->setting == &nic_set_rss && plan->rings)
+		more[0] = "reckoned for the number of Rx queues after the steps before";
+	if (!*c->step.ethtool || !*c->step.undo)
+		more[1] = "ethtool has no line for it; weir nic apply can do it";
+	for (unsigned i = 0; i < weir_array_len(more); i++)
+		if (*more[i] && used < bytes)
+			used += (size_t)snprintf(note + used, bytes - used, "%s%s",
+						 used ? "; " : "", more[i]);
+}
+
 /* before and after become the step's. */
 static int setting_step(struct weir_nic_plan *plan, const struct nic_setting_kind *kind,
 			const char *key, const char *value, const char *note, char *before,
 			char *after, struct weir_error *reterr)
 {
 	struct nic_change *c = change_add(plan);
-	char text[TEXT_BYTES];
+	char text[TEXT_BYTES], notes[NOTE_BYTES];
 
 	if (!c) {
 		free(before);
@@ -80,7 +114,6 @@ static int setting_step(struct weir_nic_plan *plan, const struct nic_setting_kin
 	c->step.before = before;
 	c->step.after = after;
 	c->step.done = !strcmp(before, after);
-	c->step.note = strdup(note);
 	kind->what(key, text, sizeof(text));
 	c->step.what = strdup(text);
 	text[0] = '\0';
@@ -91,7 +124,45 @@ static int setting_step(struct weir_nic_plan *plan, const struct nic_setting_kin
 	if (!c->step.done)
 		kind->ethtool(plan->ifname, key, after, before, text, sizeof(text));
 	c->step.undo = strdup(text);
+	snprintf(notes, sizeof(notes), "%s", note);
+	if (c->step.ethtool && c->step.undo)
+		add_notes(plan, c, notes, sizeof(notes));
+	c->step.note = strdup(notes);
 	return change_whole(c) ? 0 : no_memory(plan, reterr);
+}
+
+/* What the plan wants of it already; NULL: nothing. */
+static const struct nic_change *find_want(const struct weir_nic_plan *plan,
+					  const struct nic_setting_kind *kind, const char *key)
+{
+	for (unsigned i = 0; i < plan->count; i++)
+		if (plan->change[i].setting == kind && !strcmp(plan->change[i].key, key))
+			return &plan->change[i];
+	return NULL;
+}
+
+static int wanted_twice(const struct weir_nic_plan *plan, const struct nic_change *first,
+			const char *value, struct weir_error *reterr)
+{
+	if (!strcmp(first->want, value))
+		return 0;
+	return weir_error_set(reterr, -EINVAL, "nic plan", plan->ifname,
+			      "%s %s: \"%s\" and \"%s\" are wanted of it at once; chosen queues "
+			      "that share it want the same",
+			      first->step.what, first->key, first->want, value);
+}
+
+/* The value before: where dead owners hold it, as it will be when their changes are undone. */
+static int value_before(const struct weir_nic_plan *plan, struct nic_ctx *ctx,
+			const struct nic_setting_kind *kind, const char *key, const char *base,
+			const char *const *wants, unsigned n, char **ret, struct weir_error *reterr)
+{
+	if (base && n && plan->leftovers)
+		return kind->target(ctx, key, base, wants, n, ret, reterr);
+	if (!base || n)
+		return kind->get(ctx, key, ret, reterr);
+	*ret = strdup(base);
+	return *ret ? 0 : no_memory(plan, reterr);
 }
 
 int nic_plan_want(struct weir_nic_plan *plan, struct nic_ctx *ctx, const struct nic_journal *j,
@@ -99,23 +170,23 @@ int nic_plan_want(struct weir_nic_plan *plan, struct nic_ctx *ctx, const struct 
 		  const char *note, struct weir_error *reterr)
 {
 	const char *wants[NIC_WANTS_MAX + 1], *base = NULL;
+	const struct nic_change *first = find_want(plan, kind, key);
 	char *before = NULL, *after = NULL;
 	unsigned n = nic_journal_setting(j, kind, key, &base, wants, NIC_WANTS_MAX);
 	int r;
 
+	if (first)
+		return wanted_twice(plan, first, value, reterr);
 	if (n >= NIC_WANTS_MAX)
 		return weir_error_set(reterr, -EBUSY, "nic plan", plan->ifname,
 				      "%u owners hold changes of it: restore some first", n);
-	if (base && !n) {
-		before = strdup(base);
-		r = before ? 0 : no_memory(plan, reterr);
-	} else {
-		r = kind->get(ctx, key, &before, reterr);
-	}
+	r = value_before(plan, ctx, kind, key, base, wants, n, &before, reterr);
 	if (r)
 		return r;
 	wants[n] = value;
+	ctx->plan_rings = plan->rings;
 	r = kind->target(ctx, key, base ? base : before, wants, n + 1, &after, reterr);
+	ctx->plan_rings = 0;
 	if (r) {
 		free(before);
 		return r;
@@ -138,7 +209,10 @@ int nic_plan_make_object(struct weir_nic_plan *plan, const struct nic_object_kin
 	c->step.kind = kind->name;
 	c->step.before = strdup("");
 	c->step.after = strdup(spec);
-	c->step.note = strdup("");
+	c->step.note = strdup(strstr(spec, " context " NIC_CONTEXT_NEW) ?
+				      "in place of \"new\": the number that the line which makes "
+				      "the RSS context printed" :
+				      "");
 	kind->what(spec, text, sizeof(text));
 	c->step.what = strdup(text);
 	kind->ethtool(plan->ifname, spec, NULL, text, sizeof(text));

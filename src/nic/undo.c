@@ -409,3 +409,37 @@ int nic_drop_owner(struct nic_journal *j, uint32_t owner, struct nic_undo *undo,
 	undo_all(&d);
 	return end(&d, reterr);
 }
+
+int nic_forget_owner(struct nic_journal *j, uint32_t owner, struct nic_undo *undo,
+		     struct weir_error *reterr)
+{
+	struct nic_setting *s = j->settings;
+	struct nic_object *o = j->objects;
+	char line[200];
+
+	while (o) {
+		struct nic_object *next = o->next;
+
+		if (o->owner == owner)
+			nic_journal_forget_object(j, o);
+		o = next;
+	}
+	while (s) {
+		struct nic_setting *next = s->next;
+		struct nic_want *w = nic_setting_find_want(s, owner);
+
+		if (w)
+			nic_setting_forget_want(s, w);
+		if (!s->wants)
+			nic_journal_forget_setting(j, s);
+		s = next;
+	}
+	nic_journal_forget_owner(j, owner);
+	if (undo->say) {
+		snprintf(line, sizeof(line),
+			 "%s: what is left of owner %u is forgotten, not put back", j->ctx->ifname,
+			 owner);
+		undo->say(undo->user, line);
+	}
+	return nic_journal_save(j, reterr);
+}

@@ -257,6 +257,7 @@ static int fake_rss_set(struct nic_ctx *ctx, const char *key, const char *from, 
 	r = fake_change("rss", &make, err);
 	if (make) {
 		fake_begin();
+		memset(fake->now.rss, 0, sizeof(fake->now.rss));
 		snprintf(fake->now.rss, sizeof(fake->now.rss), "%s", to);
 		fake_end();
 	}
@@ -268,16 +269,16 @@ static int fake_rss_target(struct nic_ctx *ctx, const char *key, const char *bas
 			   const char *const *wants, unsigned n, char **ret, struct weir_error *err)
 {
 	unsigned queues[8], count = 0;
+	unsigned rings = ctx->plan_rings ? ctx->plan_rings : fake->now.channels;
 	char text[2 * FAKE_RSS];
 
-	(void)ctx;
 	(void)key;
 	(void)base;
-	for (unsigned q = 0; q < fake->now.channels && q < 8; q++) {
+	for (unsigned q = 0; q < rings && q < 8; q++) {
 		bool away = false;
 
 		for (unsigned i = 0; i < n; i++)
-			away = away || (unsigned)atoi(wants[i] + strlen("away ")) == q;
+			away = away || strchr(wants[i] + strlen("away "), '0' + (int)q);
 		if (!away)
 			queues[count++] = q;
 	}
@@ -462,7 +463,7 @@ static const struct nic_setting_kind *const fake_settings[] = { &fake_channels, 
 static const struct nic_object_kind *const fake_objects[] = { &fake_rule, &fake_context };
 static const struct nic_kinds fake_kinds = { fake_settings, T_COUNT(fake_settings), fake_objects,
 					     T_COUNT(fake_objects) };
-static const struct nic_journal_how fake_how = { &fake_kinds, 10000, 300 };
+static const struct nic_journal_how fake_how = { &fake_kinds, 10000, 300, false };
 
 /* ------------------------------------------------------------------ around a test */
 
@@ -539,7 +540,7 @@ static void fake_reset(void)
 	fake->now = fake_first;
 }
 
-static struct nic_journal *fake_open_for(struct nic_ctx *ctx)
+__attribute__((unused)) static struct nic_journal *fake_open_for(struct nic_ctx *ctx)
 {
 	struct nic_journal *j = NULL;
 	struct weir_error err = { 0 };

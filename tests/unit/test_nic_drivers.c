@@ -153,9 +153,9 @@ static int driver_talk(struct nic_ctx *c, struct nlmsghdr *msg, mnl_cb_t cb, voi
 	}
 	if (head->cmd != ETHTOOL_MSG_RINGS_SET)
 		return -EOPNOTSUPP;
-	mnl_attr_for_each(attr, msg, sizeof(*head)) if (mnl_attr_get_type(attr) ==
-							ETHTOOL_A_RINGS_TCP_DATA_SPLIT)
-		wanted = mnl_attr_get_u8(attr);
+	mnl_attr_for_each(attr, msg, sizeof(*head))
+		if (mnl_attr_get_type(attr) == ETHTOOL_A_RINGS_TCP_DATA_SPLIT)
+			wanted = mnl_attr_get_u8(attr);
 	if ((nic.habit == BNXT && wanted == ETHTOOL_TCP_DATA_SPLIT_DISABLED) ||
 	    (nic.bound && wanted != ETHTOOL_TCP_DATA_SPLIT_ENABLED))
 		return weir_error_set(reterr, -EINVAL, stage, c->ifname, "the kernel says: no");

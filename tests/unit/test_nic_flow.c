@@ -89,6 +89,15 @@ static void same(void **state)
 	assert_false(nic_flow_same(&a, &e));
 	assert_false(nic_flow_same(&e, &f)); /* one family, both */
 	assert_true(nic_flow_same(&f, &g));
+	/* a peer of any address, in all ways to write that */
+	a = flow("tcp:10.0.0.1:80-0.0.0.0:0");
+	assert_true(nic_flow_same(&a, &b));
+	a = flow("tcp:80-[::]:0");
+	assert_true(nic_flow_same(&a, &f));
+	a = flow("tcp:80-[::]:99");
+	b = flow("tcp:80-0.0.0.0:99");
+	assert_true(nic_flow_same(&a, &b));
+	assert_false(nic_flow_same(&a, &f));
 }
 
 static void illegal(void **state)

@@ -15,6 +15,7 @@
 #include "t.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -598,6 +599,68 @@ static void said_again(void **state)
 	expect_state(&fake_first, "said again", 0);
 }
 
+/* Whose changes were put back by somebody else does not end an owner of the next journal. */
+static void number_not_again(void **state)
+{
+	const struct nic_journal_how real = { &fake_kinds, 10000, 300, true };
+	struct nic_ctx ctx = fake_ctx();
+	struct nic_journal *j = NULL;
+	uint32_t first = 0, second = 0;
+	uint64_t ms;
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(nic_journal_open_how(&j, &ctx, true, &real, NULL), 0);
+	assert_int_equal(nic_owner_add(j, "first", true, &first, NULL), 0);
+	assert_int_equal(nic_drop_owner(j, first, NULL, NULL), 0);
+	nic_journal_close(j);
+	ms = weir_clock_ns() / 1000000;
+	while (weir_clock_ns() / 1000000 == ms) /* as two processes are apart */
+		poll(NULL, 0, 1);
+	assert_int_equal(nic_journal_open_how(&j, &ctx, true, &real, NULL), 0);
+	assert_int_equal(nic_owner_add(j, "second", true, &second, NULL), 0);
+	assert_int_not_equal(first, second);
+	assert_int_equal(nic_drop_owner(j, first, NULL, NULL), 0);
+	assert_non_null(nic_journal_find_owner(j, second));
+	assert_int_equal(nic_drop_owner(j, second, NULL, NULL), 0);
+	nic_journal_close(j);
+}
+
+/* What cannot be put back is forgotten with its owner; what another one wants stays held. */
+static void forgotten(void **state)
+{
+	struct nic_ctx ctx = fake_ctx();
+	struct nic_undo undo = { 0 };
+	struct nic_journal *j;
+	uint32_t a, b;
+
+	(void)state;
+	fake_reset();
+	j = fake_open_for(&ctx);
+	assert_non_null(j);
+	assert_int_equal(nic_owner_add(j, "a", true, &a, NULL), 0);
+	assert_int_equal(nic_owner_add(j, "b", true, &b, NULL), 0);
+	assert_int_equal(nic_hold_setting(j, a, &fake_split, "", "on", NULL), 0);
+	assert_int_equal(nic_hold_setting(j, b, &fake_split, "", "on", NULL), 0);
+	assert_int_equal(nic_hold_setting(j, a, &fake_feature, "ntuple", "on", NULL), 0);
+	snprintf(fake->fails, sizeof(fake->fails), "feature");
+	fake->fails_with = -EPERM;
+	fake->fails_for_good = true;
+	assert_int_equal(nic_drop_owner(j, a, &undo, NULL), -EPERM);
+	assert_int_equal(undo.failed, 1);
+	assert_int_equal(nic_forget_owner(j, a, &undo, NULL), 0);
+	nic_journal_close(j);
+	j = fake_open_for(&ctx); /* as the file has it */
+	assert_int_equal(nic_journal_owner(j, 0)->id, b);
+	assert_null(nic_journal_owner(j, 1));
+	assert_int_equal(nic_journal_changes(j, b), 1);
+	assert_string_equal(fake->now.ntuple, "on");
+	assert_int_equal(nic_drop_owner(j, b, &undo, NULL), 0);
+	assert_string_equal(fake->now.split, "auto");
+	nic_journal_close(j);
+	assert_int_equal(count_files(), 0);
+}
+
 static int clean_up(void **state)
 {
 	(void)state;
@@ -621,6 +684,8 @@ int main(void)
 		T_CASE(drop_dies_with_somebody_else),
 		T_CASE(hold_what_others_changed),
 		T_CASE(said_again),
+		T_CASE(number_not_again),
+		T_CASE(forgotten),
 	};
 
 	return cmocka_run_group_tests_name("nic_hold", tests, NULL, clean_up);

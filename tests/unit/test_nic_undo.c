@@ -714,7 +714,7 @@ static void many_at_once(void **state)
 /* Somebody does not let go of the lock: told in time, with his name. */
 static void lock_not_let_go(void **state)
 {
-	const struct nic_journal_how hasty = { &fake_kinds, 150, 300 };
+	const struct nic_journal_how hasty = { &fake_kinds, 150, 300, false };
 	struct nic_journal *j = start(), *second = NULL;
 	struct weir_error err = { 0 };
 	uint64_t begin_us = t_now_us();

@@ -43,6 +43,16 @@ hold() {
 nic plan wn0 --queue 3 --flow tcp:5201 >plan.out || fail "plan: $(cat plan.out)"
 nic_same before.state "plan"
 no_journal "plan"
+grep -q "from the last step to the first" plan.out || fail "the order of undo: $(cat plan.out)"
+if in_a weir-zcraw hds wn0 64 >hds.out 2>&1; then
+	nic plan wn0 --queue 3 >plan.out || fail "plan with a threshold: $(cat plan.out)"
+	grep -q "older do not know hds-thresh" plan.out || fail "no note of hds: $(cat plan.out)"
+	in_a weir-zcraw hds wn0 0 >hds.out || fail "threshold 0: $(cat hds.out)"
+	nic plan wn0 --queue 3 >plan.out || fail "plan without a threshold: $(cat plan.out)"
+	grep -q "older do not know hds-thresh" plan.out && fail "a note on what is done"
+elif [ $zcrx = yes ]; then
+	fail "the threshold cannot be set: $(cat hds.out)"
+fi
 nic plan wn0 --queue 3 --flow tcp:5201 --json >plan.json || fail "plan --json"
 grep -q '"kind":.*"rule"' plan.json || fail "no rule in the plan: $(cat plan.json)"
 
@@ -61,18 +71,20 @@ no_journal "restore"
 try 3 && fail "a queue can be registered after restore"
 
 # each printed ethtool line, done by hand, gives the same state as apply; each undo line the first
-nic plan wn0 --queue 2 --queues 2 --json >plan.json || fail "plan of two queues"
-nic apply wn0 --queue 2 --queues 2 >/dev/null || fail "apply of two queues"
-nic_state applied.state
-nic restore wn0 >/dev/null
-nic_same before.state "restore of two queues"
-sed -n 's/.*"ethtool":[^"]*"\(.*\)",$/\1/p' plan.json >do.sh
-sed -n 's/.*"undo":[^"]*"\(.*\)",$/\1/p' plan.json | tac >undo.sh
-[ -s do.sh ] && [ -s undo.sh ] || fail "no ethtool lines in the plan"
-in_a bash -e do.sh >/dev/null || fail "an ethtool line of the plan fails: $(cat do.sh)"
-nic_same applied.state "by the lines of the plan"
-in_a bash -e undo.sh >/dev/null || fail "an undo line of the plan fails: $(cat undo.sh)"
-nic_same before.state "by the undo lines of the plan"
+for words in "--queue 2 --queues 2" "--channels 3 --queue 2" "--channels 2"; do
+	nic plan wn0 $words --json >plan.json || fail "plan $words: $(cat plan.json)"
+	nic apply wn0 $words >/dev/null || fail "apply $words"
+	nic_state applied.state
+	nic restore wn0 >/dev/null
+	nic_same before.state "restore of $words"
+	sed -n 's/.*"ethtool":[^"]*"\(.*\)",$/\1/p' plan.json >do.sh
+	sed -n 's/.*"undo":[^"]*"\(.*\)",$/\1/p' plan.json | tac >undo.sh
+	[ -s do.sh ] && [ -s undo.sh ] || fail "no ethtool lines in the plan $words"
+	in_a bash -e do.sh >/dev/null || fail "an ethtool line of the plan fails: $(cat do.sh)"
+	nic_same applied.state "by the lines of the plan $words"
+	in_a bash -e undo.sh >/dev/null || fail "an undo line of the plan fails: $(cat undo.sh)"
+	nic_same before.state "by the undo lines of the plan $words"
+done
 
 # several queues for one port: an RSS context
 nic apply wn0 --queue 2 --queues 2 --flow tcp:10.77.0.1:80 >/dev/null || fail "apply with a context"
