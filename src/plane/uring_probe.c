@@ -29,7 +29,6 @@
 #include "uring.h"
 
 #define TRIAL_GROUP 7
-#define TRIAL_NS 1000000000ll
 
 static int need_opcodes(struct uring_plane *p, struct weir_error *reterr)
 {
@@ -59,68 +58,16 @@ static int need_opcodes(struct uring_plane *p, struct weir_error *reterr)
 	return 0;
 }
 
-static int await_one(struct uring_plane *p, struct io_uring_cqe *cqe)
-{
-	int r = weir_ring_enter(&p->ring, 1, 0, TRIAL_NS);
-
-	if (!weir_ring_ready(&p->ring))
-		return r ? r : -ETIME;
-	*cqe = *weir_ring_peek(&p->ring, 0);
-	weir_ring_advance(&p->ring, 1);
-	return 0;
-}
-
-/* One byte through a multishot receive; the request must stay armed and name its buffer. */
-static int trial_receive(struct uring_plane *p, int rx, int tx)
-{
-	struct io_uring_sqe *sqe = weir_ring_sqe(&p->ring);
-	struct io_uring_cqe cqe = { 0 };
-	bool alive;
-	int r;
-
-	if (!sqe)
-		return -EBUSY;
-	sqe->opcode = IORING_OP_RECV;
-	sqe->fd = rx;
-	sqe->ioprio = IORING_RECV_MULTISHOT;
-	sqe->flags = IOSQE_BUFFER_SELECT;
-	sqe->buf_group = TRIAL_GROUP;
-	sqe->user_data = ud(NULL, UD_MISC);
-	if (write(tx, "w", 1) != 1)
-		return -errno;
-	r = await_one(p, &cqe);
-	if (r)
-		return r;
-	alive = cqe.flags & IORING_CQE_F_MORE;
-	r = cqe.res == 1 && alive && (cqe.flags & IORING_CQE_F_BUFFER) ? 0 : -ENOTSUP;
-	/* End of stream ends the request. */
-	shutdown(tx, SHUT_WR);
-	while (alive && !await_one(p, &cqe))
-		alive = cqe.flags & IORING_CQE_F_MORE;
-	return alive ? -ETIME : r;
-}
-
 static int trial(struct uring_plane *p, bool incremental)
 {
-	char memory[64];
 	struct weir_bufring b;
-	int pair[2], r = weir_bufring_open(&b, &p->ring, TRIAL_GROUP, 2, incremental);
+	int answer, r = weir_bufring_open(&b, &p->ring, TRIAL_GROUP, 2, incremental);
 
 	if (r)
 		return r;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
-		r = -errno;
-		weir_bufring_close(&b, &p->ring);
-		return r;
-	}
-	weir_bufring_add(&b, memory, sizeof(memory) / 2, 0);
-	weir_bufring_add(&b, memory + sizeof(memory) / 2, sizeof(memory) / 2, 1);
-	weir_bufring_publish(&b);
-	r = trial_receive(p, pair[0], pair[1]);
-	close(pair[0]);
-	close(pair[1]);
+	r = weir_bufring_try(&b, &p->ring, ud(NULL, UD_MISC), &answer);
 	weir_bufring_close(&b, &p->ring);
-	return r;
+	return r ? r : answer ? -ENOTSUP : 0;
 }
 
 static void probe_receive(struct uring_plane *p)
@@ -188,7 +135,8 @@ bool uring_probe_files(struct uring_plane *p)
 	slots[1] = held;
 	if (io_uring_register_files_update(&p->ring.u, 0, slots, 2) == 2 && !begin_poll(p, 1)) {
 		good = let_go(p, &pair[0], pair[1]);
-		good &= write(held, &one, sizeof(one)) == sizeof(one) && !await_one(p, &cqe);
+		good &= write(held, &one, sizeof(one)) == sizeof(one) &&
+			!weir_ring_await_one(&p->ring, &cqe);
 	}
 	(void)io_uring_register_files_update(&p->ring.u, 0, none, 2);
 	if (pair[0] >= 0)

@@ -37,7 +37,6 @@
 #include "ring.h"
 
 #define TRIAL_GROUP 7
-#define TRIAL_NS 1000000000ll
 #define PAGE 4096u
 #define REFILL_ENTRIES 8
 
@@ -193,61 +192,11 @@ static void probe_opcodes(struct weir_probe *p, struct weir_ring *r)
 	io_uring_free_probe(probe);
 }
 
-static int await_one(struct weir_ring *r, struct io_uring_cqe *cqe)
-{
-	int code = weir_ring_enter(r, 1, 0, TRIAL_NS);
-
-	if (!weir_ring_ready(r))
-		return code ? code : -ETIME;
-	*cqe = *weir_ring_peek(r, 0);
-	weir_ring_advance(r, 1);
-	return 0;
-}
-
-/* One byte: the request must stay armed and name its buffer; end of stream ends it. */
-static int trial_multishot(struct weir_ring *r, int rx, int tx)
-{
-	struct io_uring_sqe *sqe = weir_ring_sqe(r);
-	struct io_uring_cqe cqe = { 0 };
-	bool alive;
-	int code;
-
-	if (!sqe)
-		return -EBUSY;
-	sqe->opcode = IORING_OP_RECV;
-	sqe->fd = rx;
-	sqe->ioprio = IORING_RECV_MULTISHOT;
-	sqe->flags = IOSQE_BUFFER_SELECT;
-	sqe->buf_group = TRIAL_GROUP;
-	if (write(tx, "w", 1) != 1)
-		return -errno;
-	code = await_one(r, &cqe);
-	if (code)
-		return code;
-	alive = cqe.flags & IORING_CQE_F_MORE;
-	code = cqe.res < 0						  ? cqe.res :
-	       cqe.res == 1 && alive && (cqe.flags & IORING_CQE_F_BUFFER) ? 0 :
-									    -EOPNOTSUPP;
-	shutdown(tx, SHUT_WR);
-	while (alive && !await_one(r, &cqe))
-		alive = cqe.flags & IORING_CQE_F_MORE;
-	return alive ? -ETIME : code;
-}
-
 static int ask_multishot(struct weir_ring *r, struct weir_bufring *b)
 {
-	char memory[64];
-	int pair[2], code;
+	int answer, code = weir_bufring_try(b, r, 0, &answer);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	weir_bufring_add(b, memory, sizeof(memory) / 2, 0);
-	weir_bufring_add(b, memory + sizeof(memory) / 2, sizeof(memory) / 2, 1);
-	weir_bufring_publish(b);
-	code = trial_multishot(r, pair[0], pair[1]);
-	close(pair[0]);
-	close(pair[1]);
-	return code;
+	return code ? code : answer;
 }
 
 static void probe_buffers(struct weir_probe *p, struct weir_ring *r)

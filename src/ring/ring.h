@@ -111,4 +111,25 @@ void weir_bufring_publish(struct weir_bufring *b);
 /** weir_bufring_at_head() - id of the buffer that the kernel consumes next. */
 uint16_t weir_bufring_at_head(const struct weir_bufring *b);
 
+/**
+ * weir_ring_await_one() - take one completion; waits a second at most.
+ * @r: the ring.
+ * @retcqe: receives it.
+ *
+ * Return: 0; -ETIME; other -errno of weir_ring_enter().
+ */
+int weir_ring_await_one(struct weir_ring *r, struct io_uring_cqe *retcqe);
+
+/**
+ * weir_bufring_try() - does multishot receive work with this buffer ring.
+ * @b: an empty one of two entries; to be closed afterwards.
+ * @r: its ring, with nothing in flight.
+ * @user_data: of the request.
+ * @retanswer: receives 0 where it works, else -errno.
+ *
+ * Return: 0, or -errno where it could not be tried.
+ */
+int weir_bufring_try(struct weir_bufring *b, struct weir_ring *r, uint64_t user_data,
+		     int *retanswer);
+
 #endif

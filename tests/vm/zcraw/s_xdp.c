@@ -51,9 +51,9 @@
 
 static struct move move = { .rx.queue = 1 };
 
-/* r0 = XDP_PASS; exit */
-static int program_load(bool frags)
+int xdp_program(bool frags)
 {
+	/* r0 = XDP_PASS; exit */
 	const struct bpf_insn code[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
 		{ .code = BPF_JMP | BPF_EXIT },
@@ -68,9 +68,16 @@ static int program_load(bool frags)
 	attr.license = (uintptr_t) "MIT";
 	attr.prog_flags = frags ? BPF_F_XDP_HAS_FRAGS : 0;
 	fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int program_load(bool frags)
+{
+	int fd = xdp_program(frags);
+
 	if (fd < 0)
-		fail("loading a program of two instructions: %s", strerror(errno));
-	return (int)fd;
+		fail("loading a program of two instructions: %s", strerror(-fd));
+	return fd;
 }
 
 /* 0 or -errno; nl_why() has the words. */

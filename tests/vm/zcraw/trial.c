@@ -102,24 +102,14 @@ static int take_xsk(unsigned ifindex, unsigned queue)
 
 static int take_xdp(unsigned ifindex)
 {
-	const struct bpf_insn code[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
+	int program = xdp_program(true); /* without fragments a NIC that splits refuses it */
 	union bpf_attr attr;
 	long fd;
 
+	if (program < 0)
+		return program;
 	memset(&attr, 0, sizeof attr);
-	attr.prog_type = BPF_PROG_TYPE_XDP;
-	attr.insns = (uintptr_t)code;
-	attr.insn_cnt = sizeof code / sizeof *code;
-	attr.license = (uintptr_t) "MIT";
-	attr.prog_flags = BPF_F_XDP_HAS_FRAGS; /* else a NIC that splits refuses it */
-	fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
-	if (fd < 0)
-		return -errno;
-	memset(&attr, 0, sizeof attr);
-	attr.link_create.prog_fd = (uint32_t)fd;
+	attr.link_create.prog_fd = (uint32_t)program;
 	attr.link_create.target_ifindex = ifindex;
 	attr.link_create.attach_type = BPF_XDP;
 	attr.link_create.flags = XDP_FLAGS_SKB_MODE;

@@ -310,6 +310,9 @@ void move_end(struct move *m, long deadline_ms, enum placement placement);
 void move_finish(struct move *m, long deadline_ms, enum placement placement);
 void move_check(struct move *m, enum placement placement);
 
+/* s_xdp.c - an XDP program that passes all (frags: in several pieces, too): its fd or -errno */
+int xdp_program(bool frags);
+
 /* trial.c - can a queue be bound, and what keeps it; the exit status */
 int trial(const char *dev, const char *queue);
 int occupy(const char *what, const char *dev, const char *queue);
