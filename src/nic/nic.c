@@ -182,18 +182,30 @@ static int rule_hold(struct weir_nic *nic, struct nic_journal *j, struct held_fl
 	return r;
 }
 
-static int change_do(struct weir_nic *nic, struct nic_journal *j, const struct nic_change *c,
-		     const struct weir_nic_opts *opts, struct weir_error *reterr)
+static int setting_do(struct weir_nic *nic, struct nic_journal *j, const struct weir_nic_plan *plan,
+		      const struct nic_change *c, struct weir_error *reterr)
+{
+	int r;
+
+	if (c->setting == &nic_set_feature && !strcmp(c->key, "ntuple"))
+		nic->ntuple = true;
+	if (plan->rss_first && c->setting == &nic_set_rss)
+		nic->ctx.plan_rings = plan->rings;
+	r = nic_hold_setting(j, nic->owner, c->setting, c->key, c->want, reterr);
+	nic->ctx.plan_rings = 0;
+	return r;
+}
+
+static int change_do(struct weir_nic *nic, struct nic_journal *j, const struct weir_nic_plan *plan,
+		     const struct nic_change *c, const struct weir_nic_opts *opts,
+		     struct weir_error *reterr)
 {
 	struct held_flow *f;
 	const char *handle;
 	int r;
 
-	if (c->setting) {
-		if (c->setting == &nic_set_feature && !strcmp(c->key, "ntuple"))
-			nic->ntuple = true;
-		return nic_hold_setting(j, nic->owner, c->setting, c->key, c->want, reterr);
-	}
+	if (c->setting)
+		return setting_do(nic, j, plan, c, reterr);
 	if (c->object == &nic_obj_context) {
 		r = nic_hold_object(j, nic->owner, c->object, c->want, &handle, reterr);
 		if (!r)
@@ -234,7 +246,7 @@ static int plan_do(struct weir_nic *nic, struct nic_journal *j, const struct wei
 	if (r)
 		return r;
 	for (unsigned i = 0; !r && i < plan->count; i++)
-		r = change_do(nic, j, &plan->change[i], opts, reterr);
+		r = change_do(nic, j, plan, &plan->change[i], opts, reterr);
 	if (!r)
 		return 0;
 	nic_drop_owner(j, nic->owner, &undo, &err);
@@ -587,8 +599,8 @@ int weir_nic_restore(const char *ifname, unsigned flags, void (*say)(void *user,
 	uint32_t held = 0;
 	int r;
 
-	if (!ifname || flags & ~(WEIR_NIC_RESTORE_KEPT | WEIR_NIC_RESTORE_ALIVE |
-				 WEIR_NIC_RESTORE_FORGET))
+	if (!ifname ||
+	    flags & ~(WEIR_NIC_RESTORE_KEPT | WEIR_NIC_RESTORE_ALIVE | WEIR_NIC_RESTORE_FORGET))
 		return weir_error_set(reterr, -EINVAL, "nic restore", ifname ? ifname : "(null)",
 				      "an interface and WEIR_NIC_RESTORE_* flags are needed");
 	r = nic_ctx_init(&ctx, ifname, &err);

@@ -5,7 +5,9 @@
  * Theory: each wish of the options becomes changes, in an order in which each can be made, and the
  *	reverse of which puts all back:
  *
- *	    channels        they make the queues, and a default RSS table is renewed with them
+ *	    channels        they make the queues, and a default RSS table is renewed with them;
+ *	                    fewer ones after rss: a table of somebody's own may read as the
+ *	                    default of fewer queues, and would be lost
  *	    split, hds      zero-copy receive is refused without
  *	    features        ntuple before rules; lro, rx-gro-hw
  *	    rss             no other flow on the chosen queues, before anything is steered there
@@ -324,11 +326,9 @@ static int queues_can_go(const struct making *m)
 	return 0;
 }
 
-static int want_channels(struct making *m)
+static int check_channels(struct making *m)
 {
 	unsigned channels = m->opts->channels, most = channels_most(m);
-	char value[16];
-	int r;
 
 	if (!channels)
 		return 0;
@@ -339,10 +339,17 @@ static int want_channels(struct making *m)
 		return weir_error_set(m->err, -ERANGE, "nic plan", m->plan->ifname,
 				      "it has at most %u channels", most);
 	m->rings = rings_with(m, channels);
-	r = queues_can_go(m);
-	if (r)
-		return r;
-	snprintf(value, sizeof(value), "%u", channels);
+	m->plan->rss_first = m->rings < m->info->rx_queues && m->opts->flags & WEIR_NIC_RSS_AWAY;
+	return queues_can_go(m);
+}
+
+static int set_channels(struct making *m)
+{
+	char value[16];
+
+	if (!m->opts->channels)
+		return 0;
+	snprintf(value, sizeof(value), "%u", m->opts->channels);
 	return want(m, &nic_set_channels, "", value, "");
 }
 
@@ -537,9 +544,10 @@ static int want_napi(struct making *m, unsigned i)
 				      m->plan->queue[i]);
 	if (q->gro_flush_timeout_ns < 0 || q->defer_hard_irqs < 0)
 		return weir_error_set(m->err, -EOPNOTSUPP, "nic plan", m->plan->ifname,
-				      "this kernel does not tell the NAPI settings of rxq %d "
-				      "(netdev-genl napi-get)",
-				      m->plan->queue[i]);
+				      "the kernel does not tell the NAPI settings of rxq %d: raise "
+				      "the link (ip link set %s up); before Linux 6.13 it never "
+				      "does",
+				      m->plan->queue[i], m->plan->ifname);
 	snprintf(key, sizeof(key), "%d", m->plan->queue[i]);
 	used = snprintf(value, sizeof(value), "defer-hard-irqs %u gro-flush-timeout %llu",
 			m->opts->defer_hard_irqs,
@@ -586,22 +594,28 @@ static void count_leftovers(struct weir_nic_plan *plan, const struct nic_journal
 
 static int make(struct making *m)
 {
-	static int (*const wishes[])(struct making *) = { want_features, want_rss, want_flows,
-							  want_queues };
 	int r = refuse_way_out(m);
 
 	m->plan->queue_count = m->opts->queue_count;
 	m->rings = rings_left(m);
 	if (!r)
-		r = want_channels(m);
+		r = check_channels(m);
 	m->plan->rings = m->rings != m->info->rx_queues ? m->rings : 0;
+	if (!r && !m->plan->rss_first)
+		r = set_channels(m);
 	if (!r)
 		r = want_split(m);
 	if (!r)
 		r = choose_queues(m);
-	for (unsigned i = 0; !r && i < weir_array_len(wishes); i++)
-		r = wishes[i](m);
-	return r;
+	if (!r)
+		r = want_features(m);
+	if (!r)
+		r = want_rss(m);
+	if (!r && m->plan->rss_first)
+		r = set_channels(m);
+	if (!r)
+		r = want_flows(m);
+	return r ? r : want_queues(m);
 }
 
 int nic_plan_make(struct weir_nic_plan **ret, struct nic_ctx *ctx, const struct nic_journal *j,

@@ -41,6 +41,8 @@ struct nic_change {
  * @count: how many.
  * @room: room in @change.
  * @leftovers: changes of dead owners, which are undone first.
+ * @rss_first: the RSS table is set while the queues that go are still there: targets are reckoned
+ *	with @rings until channels are set.
  * @rings: number of Rx queues once channels are set and leftovers undone; 0: the present one.
  */
 struct weir_nic_plan {
@@ -52,6 +54,7 @@ struct weir_nic_plan {
 	unsigned room;
 	unsigned leftovers;
 	unsigned rings;
+	bool rss_first;
 };
 
 /**
