@@ -17,7 +17,8 @@ results=$PWD/build/check
 rm -rf "$results"
 mkdir -p "$results" || exit 1
 
-TMPDIR=$(mktemp -d /tmp/weir-check.XXXXXX) || exit 1
+# Some tests become another user, who must be able to look into it.
+TMPDIR=$(mktemp -d /tmp/weir-check.XXXXXX) && chmod 755 "$TMPDIR" || exit 1
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM

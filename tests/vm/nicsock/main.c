@@ -26,7 +26,7 @@ static struct weir_sock *listener, *connection;
 static unsigned long long received_bytes;
 static unsigned closed_count;
 
-static void die(const char *what, const struct weir_error *err)
+__attribute__((noreturn)) static void die(const char *what, const struct weir_error *err)
 {
 	printf("failed: %s\n", what);
 	weir_error_print(stdout, err);
@@ -151,7 +151,7 @@ static void do_port(const char *ifname, const char *local, const char *remote, c
 	struct weir_addr l, r;
 	struct weir_error err;
 	char text[128];
-	uint16_t port;
+	uint16_t port = 0;
 
 	if (weir_nic_info_read(&info, ifname, &err) || weir_addr_parse(local, &l, &err) ||
 	    weir_addr_parse(remote, &r, &err) ||

@@ -14,8 +14,8 @@
 
 pair numrxqueues 4 numtxqueues 4
 in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
-# Each call in a thorough run (make vm-all, or this test by its name); else every fourth.
-step=4
+# Each call in a thorough run (make vm-all, or this test by its name); else every sixth.
+step=6
 [ "$(fact thorough)" = yes ] && step=1
 in_a bash -s $step $((RANDOM % step + 1)) <<'INSIDE' || fail "killed and not put back"
 # All of this in namespace a: entering it for each command would take longer than the command.

@@ -13,6 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 pair numrxqueues 4 numtxqueues 4
 in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
+sequences=1
+[ "$(fact thorough)" = yes ] && sequences=8
 ip netns add c || fail "no third namespace"
 cat >inside.sh <<INSIDE
 . "$here/lib.torture.sh"
@@ -20,7 +22,7 @@ $(declare -f wait_for)
 trap 'kill \$(jobs -p) 2>/dev/null; wait' EXIT
 dev=wn0 home=wn0 rich=yes weir=weir killat=weir-killat journals=/run/weir/nic other=c here=\$\$
 enter="nsenter --net=/run/netns/c"
-torture "${TORTURE:-5}" 12 "${WEIR_TEST_SEED:-1}"
+torture "${TORTURE:-$sequences}" 12 "${WEIR_TEST_SEED:-1}"
 [ -n "${WEIR_TEST_SEED-}" ] || torture 1 12 121 # a table that is the default of fewer queues
 INSIDE
 in_a bash -u inside.sh
