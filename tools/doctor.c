@@ -383,7 +383,7 @@ int cmd_doctor(int argc, char **argv)
 	if (args.try && !code && try_queue(&r.ifaces[0]))
 		exit_code = TOOL_EXIT_FAILED;
 	check_required(&r);
-	if (args.json && doctor_print_json(stdout, &r))
+	if (args.json && doctor_print_json(&r))
 		exit_code = TOOL_EXIT_FAILED;
 	else if (!args.json)
 		doctor_print_text(stdout, &r);

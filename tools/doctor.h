@@ -141,7 +141,7 @@ const char *doctor_kernel_version(const char *release, const char *version, char
 /** doctor_print_text() - for people. */
 void doctor_print_text(FILE *to, const struct doctor_report *r);
 
-/** doctor_print_json() - for programs; 0 or -ENOMEM. */
-int doctor_print_json(FILE *to, const struct doctor_report *r);
+/** doctor_print_json() - for programs, on standard output; the exit code. */
+int doctor_print_json(const struct doctor_report *r);
 
 #endif

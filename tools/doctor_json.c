@@ -18,6 +18,7 @@
 #include <weir/weir.h>
 
 #include "doctor.h"
+#include "weir_tool.h"
 
 /* As text where it does not fit a double. */
 static void add_u64(cJSON *to, const char *key, uint64_t value, bool known)
@@ -136,10 +137,9 @@ static void add_iface(cJSON *to, const struct doctor_iface *f)
 		add_queue(queues, &f->queues[i]);
 }
 
-int doctor_print_json(FILE *to, const struct doctor_report *r)
+int doctor_print_json(const struct doctor_report *r)
 {
 	cJSON *root = cJSON_CreateObject(), *part;
-	char *text;
 
 	cJSON_AddStringToObject(root, "weir", weir_version());
 	part = cJSON_AddObjectToObject(root, "kernel");
@@ -160,13 +160,5 @@ int doctor_print_json(FILE *to, const struct doctor_report *r)
 		cJSON_AddBoolToObject(part, "met", r->met);
 		cJSON_AddStringToObject(part, "why", r->unmet);
 	}
-	text = cJSON_Print(root);
-	cJSON_Delete(root);
-	if (!text) {
-		fputs("weir doctor: not enough memory\n", stderr);
-		return -ENOMEM;
-	}
-	fprintf(to, "%s\n", text);
-	cJSON_free(text);
-	return 0;
+	return tool_print_json("weir doctor", root);
 }

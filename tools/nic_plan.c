@@ -319,7 +319,6 @@ static int json_plan(const char *ifname, const struct weir_nic_plan *plan,
 {
 	cJSON *root = cJSON_CreateObject(), *queues, *steps;
 	const struct weir_nic_step *step;
-	char *text;
 
 	cJSON_AddStringToObject(root, "interface", ifname);
 	cJSON_AddBoolToObject(root, "applied", nic != NULL);
@@ -330,15 +329,7 @@ static int json_plan(const char *ifname, const struct weir_nic_plan *plan,
 	steps = cJSON_AddArrayToObject(root, "steps");
 	for (unsigned i = 0; (step = weir_nic_plan_step(plan, i)); i++)
 		json_step(steps, step);
-	text = cJSON_Print(root);
-	cJSON_Delete(root);
-	if (!text) {
-		fputs("weir nic: out of memory\n", stderr);
-		return TOOL_EXIT_FAILED;
-	}
-	puts(text);
-	free(text);
-	return TOOL_EXIT_OK;
+	return tool_print_json("weir nic", root);
 }
 
 /* ------------------------------------------------------------------------ the commands */

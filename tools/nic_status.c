@@ -113,12 +113,7 @@ static void add_all(struct states *s)
 
 static void print(const struct states *s, bool named)
 {
-	if (s->document) {
-		char *text = cJSON_Print(s->document);
-
-		puts(text ? text : "{}");
-		cJSON_free(text);
-	} else if (named) {
+	if (named) {
 		for (unsigned i = 0; i < s->count; i++) {
 			if (i)
 				putchar('\n');
@@ -148,8 +143,10 @@ int nic_status(int argc, char **argv)
 		add(&s, argv[i], true);
 	if (first == argc)
 		add_all(&s);
-	print(&s, first < argc);
-	cJSON_Delete(s.document);
+	if (json)
+		s.failed |= tool_print_json("weir nic status", s.document) != TOOL_EXIT_OK;
+	else
+		print(&s, first < argc);
 	for (unsigned i = 0; i < s.count; i++)
 		weir_nic_info_free(s.at[i]);
 	free(s.at);

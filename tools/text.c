@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.c - small text helpers of the tools: the nearest word, bytes for a person.
+ * text.c - small text helpers of the tools: the nearest word, bytes for a person, JSON.
  *
  * Theory: nearness is the number of letters to insert, remove, replace or swap with a neighbour
  *	(restricted edit distance), row by row with three rows kept.  A candidate is near when
@@ -9,12 +9,14 @@
  *	1. words longer than WORD_MAX are near to nothing.
  * Ownership: none; candidates are returned as they were given.
  * Threads: any.
- * Errors: none.
+ * Errors: a JSON document for which there is no memory.
  * Sources: none.
- * Tests: tests/unit/test_opt.c
+ * Tests: tests/unit/test_opt.c, tests/cli/doctor.sh
  */
 #include <stdio.h>
 #include <string.h>
+
+#include <cjson/cJSON.h>
 
 #include "weir_tool.h"
 
@@ -98,4 +100,18 @@ const char *tool_format_bytes(double bytes, char *buf, size_t buf_bytes)
 				       0,
 			 bytes, units[unit]);
 	return buf;
+}
+
+int tool_print_json(const char *command, struct cJSON *json)
+{
+	char *text = json ? cJSON_Print(json) : NULL;
+
+	cJSON_Delete(json);
+	if (!text) {
+		fprintf(stderr, "%s: not enough memory\n", command);
+		return TOOL_EXIT_FAILED;
+	}
+	puts(text);
+	cJSON_free(text);
+	return TOOL_EXIT_OK;
 }

@@ -51,9 +51,19 @@ const char *tool_nearest(const char *word, const char *(*at)(const void *user, u
  */
 const char *tool_format_bytes(double bytes, char *buf, size_t buf_bytes);
 
+struct cJSON;
 struct weir_addr;
 struct weir_engine;
 struct weir_error;
+
+/**
+ * tool_print_json() - print a document on standard output.
+ * @command: "weir doctor", for the message where memory is short.
+ * @json: the document, deleted by this call; NULL where there was no memory for it.
+ *
+ * Return: the exit code.
+ */
+int tool_print_json(const char *command, struct cJSON *json);
 
 /**
  * tool_error_text() - an error record as one line, for a message of a command.

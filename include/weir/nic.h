@@ -337,7 +337,8 @@ struct weir_nic_flow {
  * @ifname: the interface.
  * @queue_first: first of the chosen queues; -1: the highest ones that are free.
  * @queue_count: how many; 0 for 1.
- * @channels: combined channels wanted; 0 leaves them.
+ * @channels: combined channels wanted (receive channels, where the driver has only those); 0 leaves
+ *	them.
  * @flow_count: number of @flows.
  * @flows: what is steered to the chosen queues: to the queue where there is one, to an RSS context
  *	of them where there are several.
@@ -607,7 +608,8 @@ WEIR_API WEIR_MUST_CHECK int weir_nic_source_port(const struct weir_nic_info *in
  * struct weir_nic_restored - what weir_nic_restore() did.
  * @undone: changes that were put back.
  * @left_alone: changes that somebody else had changed meanwhile.
- * @failed: changes that could not be put back; they stay in the journal.
+ * @failed: changes that could not be put back; they stay in the journal, unless
+ *	WEIR_NIC_RESTORE_FORGET was given.
  * @held: changes that owners hold who were not asked for.
  */
 struct weir_nic_restored {

@@ -367,8 +367,7 @@ unsigned weir_nic_ifindex(const struct weir_nic *nic)
 static int target_text(struct weir_nic *nic, struct nic_journal *j, int queue, char *to,
 		       size_t bytes, struct weir_error *reterr)
 {
-	char list[512];
-	size_t used = 0;
+	char list[512], spec[520];
 	const char *handle;
 	int r;
 
@@ -377,10 +376,9 @@ static int target_text(struct weir_nic *nic, struct nic_journal *j, int queue, c
 		return 0;
 	}
 	if (!nic->context[0]) {
-		for (unsigned i = 0; i < nic->queue_count && used < sizeof(list); i++)
-			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%d",
-						 i ? "," : "queues ", nic->queue[i]);
-		r = nic_hold_object(j, nic->owner, &nic_obj_context, list, &handle, reterr);
+		nic_queues_text(nic->queue, nic->queue_count, list, sizeof(list));
+		snprintf(spec, sizeof(spec), "queues %s", list);
+		r = nic_hold_object(j, nic->owner, &nic_obj_context, spec, &handle, reterr);
 		if (r)
 			return r;
 		snprintf(nic->context, sizeof(nic->context), "%s", handle);

@@ -407,15 +407,13 @@ static int want_features(struct making *m)
 	return r;
 }
 
-/* "2,3" */
-static void queue_list(const struct weir_nic_plan *plan, char *buf, size_t bytes)
+void nic_queues_text(const int *queue, unsigned count, char *buf, size_t bytes)
 {
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (unsigned i = 0; i < plan->queue_count && used < bytes; i++)
-		used += (size_t)snprintf(buf + used, bytes - used, "%s%d", i ? "," : "",
-					 plan->queue[i]);
+	for (unsigned i = 0; i < count && used < bytes; i++)
+		used += (size_t)snprintf(buf + used, bytes - used, "%s%d", i ? "," : "", queue[i]);
 }
 
 /* Contexts of others that spread over a chosen queue are not changed, but said. */
@@ -446,7 +444,7 @@ static int want_rss(struct making *m)
 			"its driver (%s) has no RSS table: other flows cannot be kept "
 			"off a queue",
 			m->info->driver);
-	queue_list(m->plan, list, sizeof(list));
+	nic_queues_text(m->plan->queue, m->plan->queue_count, list, sizeof(list));
 	snprintf(value, sizeof(value), "away %s", list);
 	context_note(m, note, sizeof(note));
 	return want(m, &nic_set_rss, "", value, note);
@@ -488,7 +486,7 @@ static int want_flows(struct making *m)
 		return 0;
 	snprintf(text, sizeof(text), "queue %d", m->plan->queue[0]);
 	if (m->plan->queue_count > 1) {
-		queue_list(m->plan, list, sizeof(list));
+		nic_queues_text(m->plan->queue, m->plan->queue_count, list, sizeof(list));
 		snprintf(text, sizeof(text), "queues %s", list);
 		r = nic_plan_make_object(m->plan, &nic_obj_context, text, -1, m->err);
 		if (r)

@@ -120,6 +120,9 @@ WEIR_MUST_CHECK int nic_flow_check(const struct weir_nic_flow *flow, struct weir
 unsigned nic_flow_specs(const struct weir_nic_flow *flow, const char *to,
 			char specs[2][NIC_SPEC_BYTES]);
 
+/** nic_queues_text() - "2,3" */
+void nic_queues_text(const int *queue, unsigned count, char *buf, size_t bytes);
+
 /** nic_flow_same() - whether two flows are the same packets. */
 bool nic_flow_same(const struct weir_nic_flow *a, const struct weir_nic_flow *b);
 

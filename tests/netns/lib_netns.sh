@@ -21,6 +21,7 @@ work=$(mktemp -d) || exit 1
 cleanup() {
 	kill $(jobs -p) 2>/dev/null
 	wait
+	umount "$work"/* 2>/dev/null
 	rm -rf "$work"
 }
 trap cleanup EXIT

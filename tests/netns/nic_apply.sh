@@ -37,6 +37,7 @@ same restore
 no_journal restore
 weir nic restore v0 || fail "restore of nothing"
 says "0 changes" "restore of nothing"
+weir nic restore v0 --forget || fail "restore of nothing with --forget"
 
 # a person changes it meanwhile
 weir nic apply "${set_4[@]}" || fail "apply"

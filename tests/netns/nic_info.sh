@@ -10,27 +10,7 @@
 #	nothing of them may show up.  Without root a user namespace gives the rights.
 #
 # Timeout: 120
-set -u
-
-if [ "${INSIDE-}" != yes ]; then
-	user=()
-	[ "$(id -u)" -eq 0 ] || user=(--user --map-root-user)
-	unshare "${user[@]}" --net --mount true 2>/dev/null || {
-		echo "needs root or user namespaces"
-		exit 77
-	}
-	INSIDE=yes exec unshare "${user[@]}" --net --mount --propagation private bash "$0"
-fi
-
-work=$(mktemp -d) || exit 1
-trap 'kill $(jobs -p) 2>/dev/null; wait; umount "$work/sys" 2>/dev/null; rm -rf "$work"' EXIT
-unset SSH_CONNECTION
-checks=0
-
-fail() {
-	echo "FAILED: $*"
-	exit 1
-}
+. "$(dirname "$0")/lib_netns.sh"
 
 # flat WORDS...: path=value of each value of `weir nic status --json WORDS`, kept in $state
 flat() {

@@ -5,33 +5,24 @@
 #
 # Theory: weir-nickind sets, ethtool reads. veth has receive channels, fixed features and nothing
 # else of what weir sets; the rest must be said not to be there, and by no wrong word.
-set -u
+. "$(dirname "$0")/lib_netns.sh"
 
 nickind=$WEIR_BUILD/tests/vm/nickind/weir-nickind
-name=weir-kinds-$$
-scratch=$(mktemp -d)
-trap 'ip netns delete $name 2>/dev/null; rm -rf "$scratch"' EXIT
-
-fail() { echo "FAILED: $*"; exit 1; }
-skip() { echo "$*"; exit 77; }
-
-[ -x "$nickind" ] || skip "weir-nickind was not built"
-command -v ethtool >/dev/null || skip "no ethtool"
-[ "$(id -u)" -eq 0 ] || skip "needs root"
-ip netns add "$name" || skip "no network namespaces"
-inside() { ip netns exec "$name" "$@"; }
-kind() { inside "$nickind" v0 "$@"; }
-four="numrxqueues 4 numtxqueues 4"
-# shellcheck disable=SC2086
-inside ip link add v0 $four type veth peer name v1 $four || fail "veth"
-inside ethtool -L v0 rx 4 tx 4 2>/dev/null
-inside ip link set v0 up && inside ip link set v1 up || fail "up"
-shown() { inside ethtool -l v0; inside ethtool -k v0; }
+[ -x "$nickind" ] || {
+	echo "weir-nickind was not built"
+	exit 77
+}
+kind() { "$nickind" v0 "$@"; }
+four=(numrxqueues 4 numtxqueues 4)
+ip link add v0 "${four[@]}" type veth peer name v1 "${four[@]}" || fail "veth"
+ethtool -L v0 rx 4 tx 4 2>/dev/null
+ip link set v0 up && ip link set v1 up || fail "up"
+shown() { ethtool -l v0; ethtool -k v0; }
 refused() { # ERRNO VERB KIND...
 	local code=$1
 	shift
-	kind "$@" >/dev/null 2>"$scratch/err" && fail "$*: was accepted"
-	grep -qx "$code" "$scratch/err" || fail "$*: not $code: $(cat "$scratch/err")"
+	kind "$@" >/dev/null 2>"$work/err" && fail "$*: was accepted"
+	grep -qx "$code" "$work/err" || fail "$*: not $code: $(cat "$work/err")"
 }
 
 before=$(shown)
@@ -39,10 +30,10 @@ before=$(shown)
 to=$(kind target channels - "rx 4" 2) || fail "target"
 [ "$to" = "rx 2" ] || fail "target is '$to'"
 kind set channels - "$to" || fail "rx 2"
-inside ethtool -l v0 | awk '/^Current/ { now = 1 } now && /^RX:/ { print $2 }' | grep -qx 2 ||
-	fail "ethtool does not see it: $(inside ethtool -l v0)"
+ethtool -l v0 | awk '/^Current/ { now = 1 } now && /^RX:/ { print $2 }' | grep -qx 2 ||
+	fail "ethtool does not see it: $(ethtool -l v0)"
 line=$(kind line channels - "rx 4")
-inside sh -c "$line" || fail "$line"
+sh -c "$line" || fail "$line"
 [ "$(shown)" = "$before" ] || fail "not as before"
 refused EINVAL set channels - "rx 5"
 

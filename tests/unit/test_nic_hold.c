@@ -341,25 +341,28 @@ static void drop_dies(void **state)
 	run_story(&s);
 }
 
-/* The second death is at every place in turn, over the places of the first. */
-static void drop_dies_twice(void **state)
+/*
+ * One dies, and so does who ends what it began: the second death is at every place in turn, over
+ * the places of the first, in steps.
+ */
+static void two_deaths(bool (*before)(void), bool (*dies)(void), unsigned step)
 {
-	unsigned step = T_SLOW == 1 ? 37 : 83, twice = 0;
 	bool killed = true;
+	unsigned twice = 0;
 
-	(void)state;
 	for (unsigned n = 1; killed; n++) {
 		bool again = true;
 
 		for (unsigned m = 1 + n * 7 % step; again; m += step) {
 			t_note("at %u, then at %u", n, m);
 			fake_reset();
-			must(hold_a, "holding");
-			killed = killed_at(drop_a, n);
+			if (before)
+				must(before, "what comes before");
+			killed = killed_at(dies, n);
 			again = killed_at(drop_all, m);
 			twice += killed && again;
-			must(drop_all, "the third end");
-			expect_state(&fake_first, "second drop", m);
+			must(drop_all, "the last end");
+			expect_state(&fake_first, "a second death", m);
 			assert_int_equal(count_files(), 0);
 		}
 	}
@@ -367,28 +370,16 @@ static void drop_dies_twice(void **state)
 	assert_true(twice > 100);
 }
 
+static void drop_dies_twice(void **state)
+{
+	(void)state;
+	two_deaths(hold_a, drop_a, T_SLOW == 1 ? 37 : 83);
+}
+
 static void hold_dies_then_drop_dies(void **state)
 {
-	unsigned step = T_SLOW == 1 ? 53 : 127, twice = 0;
-	bool killed = true;
-
 	(void)state;
-	for (unsigned n = 1; killed; n++) {
-		bool again = true;
-
-		for (unsigned m = 1 + n * 7 % step; again; m += step) {
-			t_note("at %u, then at %u", n, m);
-			fake_reset();
-			killed = killed_at(hold_a, n);
-			again = killed_at(drop_all, m);
-			twice += killed && again;
-			must(drop_all, "the last end");
-			expect_state(&fake_first, "drop after a killed hold", m);
-			assert_int_equal(count_files(), 0);
-		}
-	}
-	print_message("two deaths: %u pairs of places\n", twice);
-	assert_true(twice > 100);
+	two_deaths(NULL, hold_a, T_SLOW == 1 ? 53 : 127);
 }
 
 /* ------------------------------------------------------------------- two owners */
