@@ -35,24 +35,27 @@ WEIR_API const char *weir_version(void);
  * @WEIR_PLANE_AUTO: the best plane this machine, user and socket can have.
  * @WEIR_PLANE_EPOLL: epoll and plain system calls; works everywhere.
  * @WEIR_PLANE_URING: io_uring; the kernel copies into the area (Linux 6.1 and later).
+ * @WEIR_PLANE_ZCRX: io_uring with NIC queues of its own: the NIC writes TCP payload into the area
+ *	(Linux 6.15 and later); whatever else comes is received as by uring.
  */
 enum weir_plane {
 	WEIR_PLANE_AUTO = 0,
 	WEIR_PLANE_EPOLL = 1,
 	WEIR_PLANE_URING = 2,
+	WEIR_PLANE_ZCRX = 3,
 };
 
 /**
  * weir_plane_name() - name of a plane, as WEIR_PLANE takes it.
  * @plane: the plane.
  *
- * Return: a static string: "auto", "epoll", "uring"; "?" for a value out of range.
+ * Return: a static string: "auto", "epoll", "uring", "zcrx"; "?" for a value out of range.
  */
 WEIR_API const char *weir_plane_name(enum weir_plane plane);
 
 /**
  * weir_plane_parse() - plane of that name.
- * @name: "auto", "epoll" or "uring".
+ * @name: "auto", "epoll", "uring" or "zcrx".
  * @ret: receives the plane; untouched on failure.
  *
  * Return: 0, or -EINVAL for a name that is not a plane's.

@@ -21,6 +21,8 @@ extern "C" {
 #endif
 
 struct weir_engine;
+struct weir_group; /* group.h */
+struct weir_nic;   /* nic.h */
 struct weir_sock;
 
 /* Parts of the uring plane that can be switched off (weir_engine_opts.without, WEIR_WITHOUT). */
@@ -39,6 +41,23 @@ struct weir_sock;
 #define WEIR_WITHOUT_GSO (1u << 12)		/* "gso": no UDP GSO */
 #define WEIR_WITHOUT_LINK (1u << 13)		/* "link": one write in flight per stream */
 #define WEIR_WITHOUT_DIRECT (1u << 14)		/* "direct": no system call beside the ring */
+#define WEIR_WITHOUT_MIXED (1u << 15)		/* "mixed": zcrx: all completions of 32 bytes */
+
+/**
+ * enum weir_pressure - what becomes of a socket that keeps more than its share of an area.
+ * @WEIR_PRESSURE_STOP: nothing is received from it until the application has released half of what
+ *	it may keep; TCP then holds the peer up.
+ * @WEIR_PRESSURE_COPY: what it receives meanwhile is copied out of the area at once, to memory of
+ *	the heap (WEIR_SLICE_SPILLED), so that the others' buffers return.
+ * @WEIR_PRESSURE_TELL: nothing but the event.
+ *
+ * In each case WEIR_EVENT_PRESSURE tells.
+ */
+enum weir_pressure {
+	WEIR_PRESSURE_STOP = 0,
+	WEIR_PRESSURE_COPY = 1,
+	WEIR_PRESSURE_TELL = 2,
+};
 
 /**
  * struct weir_engine_opts - how an engine works.
@@ -66,6 +85,22 @@ struct weir_sock;
  * @fault: fault injection, e.g. "seed=7,short-read=20,late=10" (percentages); NULL takes
  *	WEIR_FAULT (environment); see docs/fault.md.
  * @reserved: 0.
+ * @nic: a NIC opened with WEIR_NIC_FOR_ZCRX, whose queues are bound to this engine (plane zcrx); the
+ *	engine takes a reference.  NULL for none.
+ * @ifname: without @nic: the interface of which the engine takes queues; it sets them up as
+ *	weir_nic_open() does, and puts everything back when it is closed.  NULL takes WEIR_IFNAME
+ *	(environment); "" for none.  Without any NIC the plane zcrx copies every byte (Linux 7.1 and
+ *	later) and is taken only where it is asked for by name.
+ * @queue_plus_1: number of the first NIC queue, plus 1; 0: with @nic its first one, else the highest
+ *	ones that are free.
+ * @queue_count: NIC queues of this engine; 0: with @nic all of its queues from that one on, else 1.
+ * @refill_entries: entries of each queue's refill ring, up to 32,768; 0: enough for all buffers.
+ * @pressure: what becomes of a socket that keeps more than @hold_max_bytes.
+ * @hold_max_bytes: how much of an area (in whole buffers, in bytes) a socket may keep in held slices
+ *	before @pressure; 0: half of the area on the plane zcrx, no bound on the others; UINT64_MAX:
+ *	no bound.
+ * @group: engines that share a NIC and the connections of their listeners (group.h); the engine
+ *	takes a reference.  NULL for none.
  */
 struct weir_engine_opts {
 	size_t size;
@@ -84,6 +119,14 @@ struct weir_engine_opts {
 	enum weir_provider provider;
 	uint32_t reserved;
 	const char *fault;
+	struct weir_nic *nic;
+	const char *ifname;
+	uint32_t queue_plus_1;
+	uint32_t queue_count;
+	uint32_t refill_entries;
+	enum weir_pressure pressure;
+	uint64_t hold_max_bytes;
+	struct weir_group *group;
 };
 
 /**
@@ -105,6 +148,9 @@ struct weir_engine_opts {
  *	once the batch is done.
  * @WEIR_EVENT_MESSAGE: event.msg was posted.
  * @WEIR_EVENT_TIMER: event.timer expired.
+ * @WEIR_EVENT_PRESSURE: res 1: @sock keeps more than weir_engine_opts.hold_max_bytes, and what
+ *	weir_engine_opts.pressure says begins; @sock NULL: an area is nearly used up, release what
+ *	can be released.  res 0: that is over.
  */
 enum weir_event_type {
 	WEIR_EVENT_NONE = 0,
@@ -118,6 +164,7 @@ enum weir_event_type {
 	WEIR_EVENT_CLOSED,
 	WEIR_EVENT_MESSAGE,
 	WEIR_EVENT_TIMER,
+	WEIR_EVENT_PRESSURE,
 };
 
 /**
@@ -189,7 +236,9 @@ struct weir_event {
  * @lowat_raised: times a receive low-water mark was raised.
  * @lowat_expired: times bytes below a raised mark were fetched because the bound had passed.
  * @rx_bytes: payload received.
- * @rx_copied_bytes: of these, bytes the kernel copied into the area.
+ * @rx_copied_bytes: of these, bytes that were copied into the area by the kernel (or read by the
+ *	library where it could not); on the plane zcrx as far as the kernel counts them
+ *	(weir_ifq_stats.copied_known).
  * @rx_datagrams: datagrams received, each of a GRO train counted.
  * @tx_bytes: payload sent.
  * @tx_datagrams: datagrams sent, each of a GSO train counted.
@@ -200,6 +249,9 @@ struct weir_event {
  * @buffers_held: receive buffers with held slices now.
  * @buffers: receive buffers in all; always the sum of the four.
  * @heap_bytes: memory the engine took from the heap for sockets, queues and events.
+ * @pressures: times a socket kept more than its share (WEIR_EVENT_PRESSURE).
+ * @spilled_bytes: payload copied out of an area because of that.
+ * @moved: accepted connections that were given to another engine of the group.
  */
 struct weir_engine_stats {
 	uint64_t waits;
@@ -223,6 +275,9 @@ struct weir_engine_stats {
 	uint64_t buffers_held;
 	uint64_t buffers;
 	uint64_t heap_bytes;
+	uint64_t pressures;
+	uint64_t spilled_bytes;
+	uint64_t moved;
 };
 
 /**
@@ -231,8 +286,9 @@ struct weir_engine_stats {
  * @opts: options; NULL for the defaults.
  * @reterr: error record or NULL.
  *
- * With plane AUTO the uring plane is tried, then epoll; why uring was refused is in
- * weir_engine_why().  A plane that was asked for by name is not replaced by another.
+ * With plane AUTO zcrx is tried where a NIC is named, then uring, then epoll; why the better ones
+ * were refused is in weir_engine_why().  A plane that was asked for by name is not replaced by
+ * another.
  *
  * Return: 0; -EINVAL for options that make no sense; -ENOMEM; -EPERM, -ENOSYS and others where
  * the plane asked for cannot be had (the hint says why).
@@ -354,7 +410,7 @@ WEIR_API uint64_t weir_engine_now_ns(const struct weir_engine *e);
  * weir_engine_plane() - the plane the engine got.
  * @e: the engine.
  *
- * Return: WEIR_PLANE_EPOLL or WEIR_PLANE_URING.
+ * Return: the plane; never AUTO.
  */
 WEIR_API enum weir_plane weir_engine_plane(const struct weir_engine *e);
 

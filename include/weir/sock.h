@@ -31,6 +31,7 @@ struct weir_nic; /* nic.h */
  * @writable: the transmit queue has room again after -ENOBUFS.
  * @failed: a datagram socket or a listener reported @res = -errno.
  * @closed: last call for @s: release what belongs to it.
+ * @pressure: @s keeps more of an area than it may (@res 1), or not any more (0).
  *
  * Any may be NULL.  The structure must outlive its sockets.
  */
@@ -43,6 +44,7 @@ struct weir_sock_ops {
 	void (*writable)(struct weir_sock *s, void *user);
 	void (*failed)(struct weir_sock *s, int res, void *user);
 	void (*closed)(struct weir_sock *s, void *user);
+	void (*pressure)(struct weir_sock *s, int res, void *user);
 };
 
 /* Flags of weir_sock_opts. */
@@ -55,6 +57,7 @@ struct weir_sock_ops {
 #define WEIR_SOCK_NO_GRO (1u << 4)    /* UDP: every datagram a slice of its own */
 #define WEIR_SOCK_NO_GSO (1u << 5)    /* UDP: every datagram a packet of its own */
 #define WEIR_SOCK_NO_LOWAT (1u << 6)  /* TCP: never raise the receive low-water mark */
+#define WEIR_SOCK_NO_STEER (1u << 7)  /* no rule for it on the engine's own NIC */
 
 /**
  * struct weir_sock_opts - how a socket is made.
@@ -77,7 +80,8 @@ struct weir_sock_ops {
  *	the socket lives: all that a listener or a UDP socket is sent, or the one connection of
  *	weir_connect().  Accepted connections keep their listener's rule.  The socket has a
  *	reference: weir_nic_close() may come first.  Opening and closing block for the driver's
- *	time then.  NULL for none.
+ *	time then.  NULL: TCP listeners and connections of an engine on the plane zcrx are steered to
+ *	the engine's own queues where their packets come by its NIC (weir_sock_why() tells).
  */
 struct weir_sock_opts {
 	size_t size;
@@ -354,9 +358,22 @@ WEIR_API int weir_sock_peer(const struct weir_sock *s, struct weir_addr *ret);
 WEIR_API enum weir_plane weir_sock_plane(const struct weir_sock *s);
 
 /**
+ * weir_sock_why() - one line on how the socket's payload comes.
+ * @s: the socket.
+ *
+ * On the plane zcrx: which queue it is received from, or why it is received with a copy; else the
+ * engine's line (weir_engine_why()).
+ *
+ * Return: text valid until the next call for a socket of the same engine.
+ */
+WEIR_API const char *weir_sock_why(const struct weir_sock *s);
+
+/**
  * struct weir_sock_stats - counters of a socket.
  * @rx_bytes: payload received.
- * @rx_copied_bytes: of these, bytes the kernel copied into the area.
+ * @rx_copied_bytes: of these, bytes the kernel copied into the area.  On the plane zcrx the kernel
+ *	counts them for a queue, not for a socket: where several sockets received in one round it is
+ *	the most it can have been.
  * @rx_datagrams: datagrams received, each of a GRO train counted.
  * @rx_completions: receive completions (or read calls).
  * @tx_bytes: payload given to the kernel.

@@ -3,7 +3,7 @@
  * weir.h - everything a program needs: one include.
  *
  * weir moves socket payload in and out of the application's own memory over the best plane the
- * machine has (epoll and io_uring today), through one interface.  Read sock.h for sockets,
+ * machine has (epoll, io_uring, zero-copy receive), through one interface.  Read sock.h for sockets,
  * engine.h for the event loop, area.h for memory, sctp.h for SCTP, io.h for callbacks in the shape
  * of osmo_io.
  */
@@ -13,6 +13,7 @@
 #include <weir/area.h>
 #include <weir/base.h>
 #include <weir/engine.h>
+#include <weir/ifq.h>
 #include <weir/io.h>
 #include <weir/nic.h>
 #include <weir/probe.h>

@@ -20,7 +20,7 @@
 
 static const char *const part_names[] = {
 	"accept", "recv", "bufring", "incremental", "bundle", "minwait", "files",  "ringfd",
-	"defer",  "napi", "lowat",   "gro",	    "gso",    "link",	 "direct",
+	"defer",  "napi", "lowat",   "gro",	    "gso",    "link",	 "direct", "mixed",
 };
 
 static int part_bit(const char *name, size_t len, uint32_t *bits)
@@ -45,7 +45,7 @@ int weir_choose_without(const char *text, uint32_t *ret, struct weir_error *rete
 			return weir_error_set(reterr, -EINVAL, "WEIR_WITHOUT", text,
 					      "legal names: accept recv bufring incremental bundle "
 					      "minwait files ringfd defer napi lowat gro gso link "
-					      "direct");
+					      "direct mixed");
 		text += len + (text[len] == ',');
 	}
 	*ret |= bits;
@@ -64,7 +64,7 @@ static int wanted(struct weir_engine *e, enum weir_plane *want, const char **by,
 	*by = "WEIR_PLANE asks for it";
 	if (weir_plane_parse(env, want))
 		return weir_error_set(reterr, -EINVAL, "WEIR_PLANE", env,
-				      "legal values: auto epoll uring");
+				      "legal values: auto epoll uring zcrx");
 	return 0;
 }
 
@@ -105,7 +105,8 @@ int weir_choose_plane(struct weir_engine *e, struct weir_error *reterr)
 	if (r)
 		return r;
 	r = weir_error_set(&err, -EINVAL, "plane", weir_plane_name(want),
-			   "this libweir has the planes epoll and uring");
+			   "this libweir has the planes epoll, uring and zcrx");
+	e->c.by_name = want != WEIR_PLANE_AUTO;
 	for (; *planes; planes++) {
 		if (want != WEIR_PLANE_AUTO && (*planes)->id != want)
 			continue;

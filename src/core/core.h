@@ -120,6 +120,7 @@ struct weir_pace {
  * @batch_done: events of it given back.
  * @reports: arrivals and other events ever reported.
  * @why: text of weir_engine_why().
+ * @sock_why: the last text of weir_sock_why().
  */
 struct weir_engine {
 	struct weir_core c;
@@ -164,6 +165,7 @@ struct weir_engine {
 	uint64_t timer_fd_ns;
 	enum weir_plane plane_id;
 	char why[512];
+	char sock_why[200];
 };
 
 /* engine.c */
@@ -278,6 +280,18 @@ void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns);
  */
 int weir_tie_begin(struct weir_tie *tie, struct weir_nic *nic, int fd, int protocol,
 		   const struct weir_addr *peer, struct weir_error *reterr);
+
+/**
+ * weir_tie_own() - the same on the engine's own NIC, where there is one and packets come by it.
+ * @tie: zeroed.
+ * @e: the engine.
+ * @fd: the TCP socket, bound or to be bound here.
+ * @peer: as above.
+ *
+ * Where it does not go, the socket is received with a copy: weir_sock_why() tells.
+ */
+void weir_tie_own(struct weir_tie *tie, struct weir_engine *e, int fd,
+		  const struct weir_addr *peer);
 
 /** weir_tie_share() - an accepted socket keeps its listener's rule. */
 void weir_tie_share(struct weir_tie *tie, const struct weir_tie *from);

@@ -19,9 +19,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/ifq.h>
+
 #include "core.h"
 
 #define CLOSE_TRIES 2000
+#define STREAM_BYTES (16u << 20)
 
 void *weir_engine_alloc(struct weir_engine *e, size_t bytes)
 {
@@ -75,23 +78,33 @@ int weir_core_stream_pool(struct weir_engine *e, uint32_t buf_bytes, struct weir
 	int r;
 
 	if (!e->c.stream_pool) {
-		a.bytes = o->area_bytes;
-		if (o->area) {
+		bool own = e->c.ifq_count;
+
+		/* Beside interface queues, which have the area, for what does not come by them. */
+		if (own)
+			a.provider = WEIR_PROVIDER_HOST;
+		a.bytes = o->area_bytes && !own ? o->area_bytes : STREAM_BYTES;
+		if (o->area && !own) {
 			weir_area_describe(o->area, &info);
 			a.bytes = info.bytes;
 		}
-		if (o->buffer_bytes)
+		if (o->buffer_bytes && !own)
 			buf_bytes = o->buffer_bytes;
 		/* A small area still needs some buffers to turn over. */
 		while (!o->buffer_bytes && a.bytes && buf_bytes > 4096 && a.bytes / buf_bytes < 4)
 			buf_bytes /= 2;
-		r = pool_open(&a, o->area, buf_bytes, &e->c.stream_pool);
+		r = pool_open(&a, own ? NULL : o->area, buf_bytes, &e->c.stream_pool);
 		if (r)
 			return r;
 		e->c.stream_pool->lent = e->slices;
 	}
 	*ret = e->c.stream_pool;
 	return 0;
+}
+
+void weir_core_add_pool(struct weir_engine *e, struct weir_pool *pool)
+{
+	pool->lent = e->slices;
 }
 
 int weir_core_dgram_pool(struct weir_engine *e, struct weir_pool **ret)
@@ -124,9 +137,9 @@ static int check(const struct weir_engine_opts *o, struct weir_error *reterr)
 		return bad(reterr, "flags", "no flag is defined: set it to 0");
 	if (o->reserved)
 		return bad(reterr, "reserved", "zero the structure before setting its fields");
-	if ((unsigned)o->plane > WEIR_PLANE_URING)
+	if ((unsigned)o->plane > WEIR_PLANE_ZCRX)
 		return bad(reterr, "plane", "only WEIR_PLANE_* are legal");
-	if (o->without >> 15)
+	if (o->without >> 16)
 		return bad(reterr, "without", "only WEIR_WITHOUT_* are legal");
 	if (o->buffer_bytes && (o->buffer_bytes < 4096 || o->buffer_bytes > 1u << 30 ||
 				(o->buffer_bytes & (o->buffer_bytes - 1))))
@@ -162,13 +175,11 @@ static int defaults(struct weir_engine *e, struct weir_error *reterr)
 	/* A chain of sends must fit in one submission. */
 	if (o->sq_entries < 64)
 		o->sq_entries = 64;
-	if (!o->cq_entries)
-		o->cq_entries = 4 * o->sq_entries;
 	/* The kernel wants at least as many. */
-	if (o->cq_entries < o->sq_entries)
+	if (o->cq_entries && o->cq_entries < o->sq_entries)
 		o->cq_entries = o->sq_entries;
-	if (!o->area_bytes)
-		o->area_bytes = 16u << 20;
+	if (!o->ifname && !o->nic)
+		o->ifname = getenv("WEIR_IFNAME");
 	if (!o->fault)
 		o->fault = getenv("WEIR_FAULT");
 	e->c.without = o->without;
@@ -311,14 +322,38 @@ const char *weir_engine_why(const struct weir_engine *e)
 	return e->why;
 }
 
+const char *weir_sock_why(const struct weir_sock *s)
+{
+	struct weir_engine *e = s->engine;
+
+	if (s->plane->why && s->plane->why(s, e->sock_why, sizeof(e->sock_why)))
+		return e->sock_why;
+	return e->why;
+}
+
 struct weir_area *weir_engine_area(const struct weir_engine *e)
 {
+	struct weir_ifq_info info;
+
+	if (!weir_engine_ifq(e, 0, &info))
+		return info.area;
 	return e->c.stream_pool ? e->c.stream_pool->area : NULL;
+}
+
+int weir_engine_ifq(const struct weir_engine *e, unsigned i, struct weir_ifq_info *ret)
+{
+	return e->c.ops->ifq ? e->c.ops->ifq(e, i, ret, NULL) : -ENOENT;
+}
+
+int weir_engine_ifq_stats(const struct weir_engine *e, unsigned i, struct weir_ifq_stats *ret)
+{
+	return e->c.ops->ifq ? e->c.ops->ifq(e, i, NULL, ret) : -ENOENT;
 }
 
 void weir_engine_get_stats(const struct weir_engine *e, struct weir_engine_stats *ret)
 {
 	const struct weir_pool *pools[] = { e->c.stream_pool, e->c.dgram_pool };
+	struct weir_ifq_stats q;
 
 	*ret = e->c.stats;
 	for (unsigned i = 0; i < weir_array_len(pools); i++) {
@@ -330,6 +365,13 @@ void weir_engine_get_stats(const struct weir_engine *e, struct weir_engine_stats
 		ret->buffers_kernel += p->count[WEIR_BUF_KERNEL];
 		ret->buffers_delivered += p->count[WEIR_BUF_DELIVERED];
 		ret->buffers_held += p->count[WEIR_BUF_HELD];
-		ret->buffers += p->buf_count;
 	}
+	for (unsigned i = 0; !weir_engine_ifq_stats(e, i, &q); i++) {
+		ret->buffers_free += q.buffers_free;
+		ret->buffers_kernel += q.buffers_kernel;
+		ret->buffers_delivered += q.buffers_delivered;
+		ret->buffers_held += q.buffers_held;
+	}
+	ret->buffers = ret->buffers_free + ret->buffers_kernel + ret->buffers_delivered +
+		       ret->buffers_held;
 }

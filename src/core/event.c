@@ -81,18 +81,16 @@ uint64_t weir_core_reports(const struct weir_engine *e)
 static bool extends(const struct weir_slice *last, const struct weir_rx *rx)
 {
 	return last->pool == rx->pool && last->buffer == rx->buffer && !rx->peer &&
-	       (char *)last->data + last->len == weir_pool_data(rx->pool, rx->buffer) + rx->offset;
+	       last->offset + last->len == weir_pool_offset(rx->pool, rx->buffer) + rx->offset;
 }
 
 static void fill_slice(struct weir_slice *v, const struct weir_rx *rx)
 {
-	char *data = weir_pool_data(rx->pool, rx->buffer) + rx->offset;
-
-	v->data = data;
+	v->data = rx->pool->base ? weir_pool_data(rx->pool, rx->buffer) + rx->offset : NULL;
 	v->len = rx->len;
 	v->flags = rx->flags;
 	v->area = rx->pool->area;
-	v->offset = (uint64_t)(data - rx->pool->base);
+	v->offset = weir_pool_offset(rx->pool, rx->buffer) + rx->offset;
 	v->peer = rx->peer;
 	v->segment_bytes = rx->segment_bytes;
 	v->buffer = rx->buffer;

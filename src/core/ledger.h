@@ -11,8 +11,10 @@
 
 /**
  * enum weir_buf_state - where a buffer is; exactly one at any time.
- * @WEIR_BUF_FREE: in the pool's free list.
+ * @WEIR_BUF_FREE: in the pool's free list.  Of interface queues: all of it came back, and it is
+ *	not in the refill ring yet.
  * @WEIR_BUF_KERNEL: the kernel may write to it (it may have delivered pieces already).
+ *	Of interface queues: nothing of it is out.
  * @WEIR_BUF_DELIVERED: full, with pieces in the batch the application looks at.
  * @WEIR_BUF_HELD: full, with pieces the application keeps.
  */
@@ -29,21 +31,30 @@ enum weir_buf_state {
  * @lent: pieces in the present batch.
  * @held: pieces kept by the application or in flight as memory of sends.
  * @used_bytes: how much of it has been received into (incremental consumption).
+ * @refs: of interface queues: completions that named it and are to be answered by entries of the
+ *	refill ring.
  * @kernel: the kernel may write to it.
+ * @listed: of interface queues: it is on the free stack (but need not be FREE any more).
  * @state: where it is, derived from the fields above.
  */
 struct weir_pool_buf {
 	uint32_t lent;
 	uint32_t held;
-	uint32_t used_bytes;
+	union {
+		uint32_t used_bytes;
+		uint32_t refs;
+	};
 	bool kernel;
+	bool listed;
 	uint8_t state;
 };
 
 /**
  * struct weir_pool - an area cut into buffers of one size.
  * @area: the memory.
- * @base: its first byte.
+ * @area_offset: where in @area the first buffer begins, in bytes.
+ * @zc: of an interface queue: the kernel takes buffers by itself, and gets them back by references.
+ * @base: first byte of the first buffer; NULL where the CPU cannot read the memory.
  * @buf_bytes: size of a buffer.
  * @buf_count: number of buffers.
  * @bufs: their states.
@@ -59,6 +70,8 @@ struct weir_pool_buf {
  */
 struct weir_pool {
 	struct weir_area *area;
+	uint64_t area_offset;
+	bool zc;
 	char *base;
 	uint32_t buf_bytes;
 	uint32_t buf_count;
@@ -83,6 +96,28 @@ struct weir_pool {
  * Return: 0, -EINVAL or -ENOMEM.
  */
 int weir_pool_new(struct weir_pool **ret, struct weir_area *area, uint32_t buf_bytes);
+
+/**
+ * weir_pool_new_zc() - cut a part of an area into buffers of an interface queue, all KERNEL.
+ * @ret: receives the pool; untouched on failure.
+ * @area: memory; the pool takes over the caller's reference on success.
+ * @area_offset: where the part begins, in bytes.
+ * @bytes: its size, a multiple of @buf_bytes.
+ * @buf_bytes: size of a buffer.
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int weir_pool_new_zc(struct weir_pool **ret, struct weir_area *area, uint64_t area_offset,
+		     size_t bytes, uint32_t buf_bytes);
+
+/** weir_pool_arrived() - a completion named the buffer: one reference; deliver() follows. */
+void weir_pool_arrived(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_next_back() - a FREE buffer, whose references are to go back; -1: none. */
+int weir_pool_next_back(struct weir_pool *pool);
+
+/** weir_pool_gave_back() - @n of its references went back; with the last one it is KERNEL. */
+void weir_pool_gave_back(struct weir_pool *pool, uint32_t index, uint32_t n);
 
 /** weir_pool_free() - free a pool and close its area; NULL is legal. */
 void weir_pool_free(struct weir_pool *pool);
@@ -118,6 +153,12 @@ bool weir_pool_check(const struct weir_pool *pool);
 static inline char *weir_pool_data(const struct weir_pool *pool, uint32_t index)
 {
 	return pool->base + (size_t)index * pool->buf_bytes;
+}
+
+/** weir_pool_offset() - where a buffer begins in its area, in bytes. */
+static inline uint64_t weir_pool_offset(const struct weir_pool *pool, uint32_t index)
+{
+	return pool->area_offset + (uint64_t)index * pool->buf_bytes;
 }
 
 #endif

@@ -23,7 +23,7 @@
 
 #define SOCK_FLAGS                                                                       \
 	(WEIR_SOCK_PAUSED | WEIR_SOCK_NODELAY | WEIR_SOCK_REUSEPORT | WEIR_SOCK_V6ONLY | \
-	 WEIR_SOCK_NO_GRO | WEIR_SOCK_NO_GSO | WEIR_SOCK_NO_LOWAT)
+	 WEIR_SOCK_NO_GRO | WEIR_SOCK_NO_GSO | WEIR_SOCK_NO_LOWAT | WEIR_SOCK_NO_STEER)
 
 static int read_opts(struct weir_engine *e, struct weir_sock_opts *o,
 		     const struct weir_sock_opts *from, struct weir_error *reterr)
@@ -176,6 +176,17 @@ static int tie_protocol(const struct weir_sock_opts *o)
 	return o->protocol ? (int)o->protocol : IPPROTO_TCP;
 }
 
+/* The rule of the NIC that was named, or of the engine's own. */
+static int steer(struct weir_engine *e, struct weir_tie *tie, const struct weir_sock_opts *o,
+		 int fd, const struct weir_addr *peer, struct weir_error *reterr)
+{
+	if (o->nic)
+		return weir_tie_begin(tie, o->nic, fd, tie_protocol(o), peer, reterr);
+	if (!(o->flags & WEIR_SOCK_NO_STEER) && tie_protocol(o) == IPPROTO_TCP)
+		weir_tie_own(tie, e, fd, peer);
+	return 0;
+}
+
 int weir_listen(struct weir_engine *e, const char *address, const struct weir_sock_ops *ops,
 		void *user, const struct weir_sock_opts *opts, struct weir_sock **retsock,
 		struct weir_error *reterr)
@@ -197,7 +208,7 @@ int weir_listen(struct weir_engine *e, const char *address, const struct weir_so
 		(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	r = bind_to(fd, &a, address, reterr);
 	if (!r)
-		r = weir_tie_begin(&tie, o.nic, fd, tie_protocol(&o), NULL, reterr);
+		r = steer(e, &tie, &o, fd, NULL, reterr);
 	if (!r && listen(fd, o.backlog ? o.backlog : SOMAXCONN)) {
 		int code = -errno;
 
@@ -257,7 +268,7 @@ int weir_connect(struct weir_engine *e, const char *address, const struct weir_s
 	if (local.len)
 		r = bind_to(fd, &local, o.local, reterr);
 	if (!r)
-		r = weir_tie_begin(&tie, o.nic, fd, tie_protocol(&o), &a, reterr);
+		r = steer(e, &tie, &o, fd, &a, reterr);
 	if (!r)
 		r = enter(e, fd, o.protocol ? WEIR_DGRAM : WEIR_STREAM, a.sa.sa_family, ops, user,
 			  &o, &s, reterr);
@@ -415,7 +426,9 @@ int weir_adopt(struct weir_engine *e, int fd, const struct weir_sock_ops *ops, v
 	if (!r && getpeername(fd, &peer.sa, &peer.len))
 		peer.len = 0;
 	if (!r)
-		r = weir_tie_begin(&tie, o.nic, fd, f.protocol, &peer, reterr);
+		r = o.nic ? weir_tie_begin(&tie, o.nic, fd, f.protocol, &peer, reterr) : 0;
+	if (!r && !o.nic && f.protocol == IPPROTO_TCP && !(o.flags & WEIR_SOCK_NO_STEER))
+		weir_tie_own(&tie, e, fd, &peer);
 	if (!r)
 		r = enter(e, fd, f.kind, f.family, ops, user, &o, &s, reterr);
 	if (r) {

@@ -44,10 +44,14 @@
 
 #define WEIR_OP_IOVS 64	 /* pieces per send request; UDP GSO takes 64 segments at most */
 #define WEIR_CHAIN_MAX 8 /* send requests in flight per stream */
+#define WEIR_IFQS_MAX 16 /* interface queues per engine */
 #define WEIR_OP_CONTROL_BYTES CMSG_SPACE(16) /* struct sctp_sndinfo; a GSO size needs less */
 #define WEIR_NS_PER_US 1000ull
 
 struct weir_engine;
+struct weir_ifq_info;
+struct weir_ifq_stats;
+struct weir_nic;
 struct weir_plane_ops;
 struct weir_plane_up;
 struct weir_tx;
@@ -174,6 +178,7 @@ struct weir_sock {
 	bool connected_peer : 1; /* datagram socket with a peer */
 	bool is_sctp : 1;	 /* listener, or kind WEIR_DGRAM */
 	bool one_to_one : 1;	 /* SCTP association: it begins and ends as a stream */
+	bool rcvbuf_set : 1;	 /* the application chose the size of the receive buffer */
 	bool hide_change : 1;	 /* SCTP_ASSOC_CHANGE is ours, not the application's */
 
 	const struct weir_sock_ops *ops;
@@ -198,7 +203,7 @@ struct weir_sock {
 	struct weir_lowat lowat;
 	struct weir_tie tie;
 	struct {
-		uint64_t rx_bytes, rx_datagrams, rx_completions;
+		uint64_t rx_bytes, rx_copied, rx_datagrams, rx_completions;
 		uint64_t tx_bytes, tx_datagrams, tx_requests, tx_partial;
 	} stats;
 	void *fault_data; /* private to fault.c */
@@ -215,6 +220,8 @@ struct weir_sock {
  * @flags: WEIR_SLICE_TRUNCATED; of SCTP also _MORE, _NOTIFICATION, _SCTP.
  * @segment_bytes: size of the datagrams in a GRO train, else 0.
  * @peer: sender of a datagram, inside the buffer; else NULL.
+ * @copied: of interface queues: how many of the bytes the kernel copied, as far as is known (of
+ *	other pools: all of them).
  */
 struct weir_rx {
 	struct weir_pool *pool;
@@ -225,6 +232,7 @@ struct weir_rx {
 	uint32_t flags;
 	uint32_t segment_bytes;
 	const struct sockaddr *peer;
+	uint32_t copied;
 };
 
 /**
@@ -279,6 +287,11 @@ struct weir_wait {
  *	room: send() is next.  Nothing of the socket is in flight.  @alone: no other socket has
  *	anything to send.  May be NULL.
  * @shutdown: send end of stream now (the queue is empty); returns 0 or -errno.
+ * @can_recv: is there a buffer again for a stream that had reported -ENOBUFS?  NULL: ask the pool.
+ * @ifq: describe interface queue @i: @info, @stats or both; -ENOENT where there is none.  NULL: the
+ *	plane has none.
+ * @why: write how the socket's payload comes (weir_sock_why()); returns whether there is more to
+ *	say than the engine says.  NULL: there is not.
  */
 struct weir_plane_ops {
 	const char *name;
@@ -297,6 +310,10 @@ struct weir_plane_ops {
 	void (*send)(struct weir_sock *s, struct weir_txop *ops, unsigned n);
 	int (*send_now)(struct weir_sock *s, const struct msghdr *msg, size_t bytes, bool alone);
 	int (*shutdown)(struct weir_sock *s);
+	bool (*can_recv)(struct weir_sock *s);
+	int (*ifq)(const struct weir_engine *e, unsigned i, struct weir_ifq_info *info,
+		   struct weir_ifq_stats *stats);
+	bool (*why)(const struct weir_sock *s, char *buf, size_t bytes);
 };
 
 /**
@@ -339,6 +356,10 @@ struct weir_plane_up {
  *	the core reads it.
  * @stats: counters; planes count waits, sleeps and syscalls.
  * @parts: text for weir_engine_why(): which parts of the plane are in use; the plane fills it.
+ * @by_name: the plane was asked for by its name: it is not left for another one.
+ * @nic: the NIC whose queues the plane has bound; NULL: none.
+ * @napi_ids: of each interface queue its NAPI; 0 where not known.
+ * @ifq_count: interface queues that are bound.
  */
 struct weir_core {
 	const struct weir_plane_ops *ops;
@@ -355,6 +376,10 @@ struct weir_core {
 	int wake_fd;
 	struct weir_engine_stats stats;
 	char parts[224];
+	bool by_name;
+	struct weir_nic *nic;
+	uint32_t napi_ids[WEIR_IFQS_MAX];
+	unsigned ifq_count;
 };
 
 /** weir_sock_ordered() - do its sends leave in one order, so that a failure stops the rest? */
@@ -388,6 +413,9 @@ static inline struct weir_core *weir_core_of(struct weir_engine *e)
  * Return: 0 or -errno.
  */
 int weir_core_stream_pool(struct weir_engine *e, uint32_t buf_bytes, struct weir_pool **ret);
+
+/** weir_core_add_pool() - the application will see slices of this pool, too. */
+void weir_core_add_pool(struct weir_engine *e, struct weir_pool *pool);
 
 /** weir_core_dgram_pool() - the datagram pool, made at the first call; 0 or -errno. */
 int weir_core_dgram_pool(struct weir_engine *e, struct weir_pool **ret);

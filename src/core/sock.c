@@ -44,6 +44,7 @@ struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int fam
 	s->flags = (uint16_t)o->flags;
 	/* On a listener the flag speaks of the connections it will accept. */
 	s->paused = kind != WEIR_LISTENER && (o->flags & WEIR_SOCK_PAUSED);
+	s->rcvbuf_set = o->rcvbuf_bytes;
 	s->is_tcp = kind == WEIR_STREAM && (family == AF_INET || family == AF_INET6);
 	s->plane_slot = -1;
 	s->tx_max = o->tx_queue_max ? o->tx_queue_max : 1024;
@@ -152,6 +153,13 @@ static void grow_target(struct weir_engine *e)
 		weir_pool_starved(e->c.stream_pool);
 }
 
+static bool can_recv(struct weir_sock *s, bool stream, bool dgram)
+{
+	if (s->kind == WEIR_DGRAM)
+		return dgram;
+	return s->plane->can_recv ? s->plane->can_recv(s) : stream;
+}
+
 /* The list grows at its head: who has waited longest is served first. */
 static struct weir_sock *oldest_first(struct weir_sock *s)
 {
@@ -170,7 +178,7 @@ void weir_sock_feed_starved(struct weir_engine *e)
 	struct weir_sock *s, *next;
 	bool stream = has_buffers(e->c.stream_pool), dgram = has_buffers(e->c.dgram_pool);
 
-	if (!e->starved_head || (!stream && !dgram))
+	if (!e->starved_head || (!stream && !dgram && !e->c.ifq_count))
 		return;
 	grow_target(e);
 	s = oldest_first(e->starved_head);
@@ -180,7 +188,7 @@ void weir_sock_feed_starved(struct weir_engine *e)
 		s->rx_starved = false;
 		if (s->closing)
 			continue;
-		if (s->kind == WEIR_DGRAM ? dgram : stream) {
+		if (can_recv(s, stream, dgram)) {
 			weir_sock_want_rx(s);
 		} else {
 			s->rx_starved = true;
@@ -393,7 +401,7 @@ void weir_sock_get_stats(const struct weir_sock *s, struct weir_sock_stats *ret)
 {
 	*ret = (struct weir_sock_stats){
 		.rx_bytes = s->stats.rx_bytes,
-		.rx_copied_bytes = s->stats.rx_bytes,
+		.rx_copied_bytes = s->stats.rx_copied,
 		.rx_datagrams = s->stats.rx_datagrams,
 		.rx_completions = s->stats.rx_completions,
 		.tx_bytes = s->stats.tx_bytes,

@@ -19,7 +19,11 @@
  * Sources: ip(7): bind() to port 0 chooses a port.
  * Tests: tests/vm/t/nic_sock.sh
  */
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "core.h"
 
@@ -76,6 +80,74 @@ int weir_tie_begin(struct weir_tie *tie, struct weir_nic *nic, int fd, int proto
 	if (!r)
 		tie->nic = weir_nic_ref(nic);
 	return r;
+}
+
+/* Does the interface have this address? */
+static bool has_address(unsigned ifindex, const struct sockaddr *want)
+{
+	struct ifaddrs *all, *a;
+	bool found = false;
+
+	if (getifaddrs(&all))
+		return false;
+	for (a = all; a && !found; a = a->ifa_next) {
+		if (!a->ifa_addr || a->ifa_addr->sa_family != want->sa_family ||
+		    if_nametoindex(a->ifa_name) != ifindex)
+			continue;
+		if (want->sa_family == AF_INET)
+			found = ((struct sockaddr_in *)a->ifa_addr)->sin_addr.s_addr ==
+				((const struct sockaddr_in *)want)->sin_addr.s_addr;
+		else
+			found = !memcmp(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr,
+					&((const struct sockaddr_in6 *)want)->sin6_addr,
+					sizeof(struct in6_addr));
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+static bool is_any(const struct sockaddr *sa)
+{
+	if (sa->sa_family == AF_INET)
+		return !((const struct sockaddr_in *)sa)->sin_addr.s_addr;
+	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
+/* The address a connection to @peer begins at: a datagram socket is told without a packet. */
+static int source_of(const struct weir_addr *peer, struct weir_addr *ret)
+{
+	int fd = socket(peer->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	ret->len = sizeof(ret->storage);
+	if (connect(fd, &peer->sa, peer->len) || getsockname(fd, &ret->sa, &ret->len))
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/* Do packets to this socket come by the interface, by its address? */
+static bool comes_by(unsigned ifindex, int fd, const struct weir_addr *peer)
+{
+	struct weir_addr local = { .len = sizeof(local.storage) };
+
+	if (getsockname(fd, &local.sa, &local.len) ||
+	    (local.sa.sa_family != AF_INET && local.sa.sa_family != AF_INET6))
+		return false;
+	if (!is_any(&local.sa))
+		return has_address(ifindex, &local.sa);
+	if (!peer || !peer->len)
+		return true;
+	return !source_of(peer, &local) && has_address(ifindex, &local.sa);
+}
+
+void weir_tie_own(struct weir_tie *tie, struct weir_engine *e, int fd, const struct weir_addr *peer)
+{
+	struct weir_nic *nic = e->c.nic;
+
+	if (nic && comes_by(weir_nic_ifindex(nic), fd, peer))
+		(void)weir_tie_begin(tie, nic, fd, IPPROTO_TCP, peer, NULL);
 }
 
 void weir_tie_share(struct weir_tie *tie, const struct weir_tie *from)

@@ -22,7 +22,8 @@
 static void up_accepted(struct weir_sock *listener, int fd)
 {
 	struct weir_engine *e = listener->engine;
-	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max };
+	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max,
+				    .rcvbuf_bytes = listener->rcvbuf_set };
 	struct weir_sock *s;
 
 	e->c.reports++;
@@ -131,6 +132,7 @@ static void up_received(struct weir_sock *s, const struct weir_rx *rx)
 {
 	struct weir_engine *e = s->engine;
 	struct weir_engine_stats *es = &e->c.stats;
+	uint32_t copied;
 
 	weir_core_of(s->engine)->reports++;
 	weir_pool_deliver(rx->pool, rx->buffer);
@@ -147,8 +149,10 @@ static void up_received(struct weir_sock *s, const struct weir_rx *rx)
 	s->stats.rx_bytes += rx->len;
 	s->stats.rx_completions++;
 	es->rx_bytes += rx->len;
-	/* Every host plane copies in the kernel. */
-	es->rx_copied_bytes += rx->len;
+	/* Only interface queues are written to by others than the kernel. */
+	copied = rx->pool->zc ? rx->copied : rx->len;
+	s->stats.rx_copied += copied;
+	es->rx_copied_bytes += copied;
 	if (s->kind == WEIR_DGRAM) {
 		s->stats.rx_datagrams += datagrams_in(rx);
 		es->rx_datagrams += datagrams_in(rx);

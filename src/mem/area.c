@@ -2,175 +2,82 @@
 /*
  * area.c - areas: memory that payload is received into, from several providers.
  *
- * Theory: a provider maps the memory; everything above it sees base, size and page size.  Huge
- *	pages come from the system's reserved pool (MAP_HUGETLB), which is empty on most machines:
- *	then host pages are taken and the reason is kept for people.  Pages are touched at once
- *	(MAP_POPULATE), because a first touch on the data path costs more than the copy into it.
+ * Theory: a provider makes the memory; everything above it sees base, size, page size and
+ *	descriptor.  Here: options are checked against what the provider knows, larger pages that
+ *	are not to be had are replaced by ordinary ones with the reason kept for people, references
+ *	are counted.
  * Invariants: 1. base and bytes are multiples of page_bytes.  2. provider is never AUTO.
- *	3. refs > 0 while mapped.
+ *	3. refs > 0 while the memory is there.
  * Ownership: the caller of weir_area_open() has one reference, each engine one more; the last
- *	weir_area_close() unmaps.
+ *	weir_area_close() gives mapping and descriptor back.
  * Threads: any; references are atomic, the description never changes.
- * Errors: -errno of mmap(2), memfd_create(2), ftruncate(2), with a hint.
- * Sources: mmap(2) MAP_HUGETLB, memfd_create(2), madvise(2) MADV_HUGEPAGE;
- *	Documentation/admin-guide/mm/hugetlbpage.rst (/proc/sys/vm/nr_hugepages).
- * Tests: tests/unit/test_area.c
+ * Errors: -EINVAL names the field; else what the provider says.
+ * Sources: none of its own: see the providers.
+ * Tests: tests/unit/test_area.c, tests/unit/test_area_dmabuf.c
  */
-#include "mem.h"
-
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../util/util.h"
+#include "mem.h"
 
-#ifndef MFD_CLOEXEC
-#define MFD_CLOEXEC 1u
-#endif
+static const struct weir_provider_ops *const providers[] = {
+	[WEIR_PROVIDER_AUTO] = &weir_provider_huge,
+	[WEIR_PROVIDER_HOST] = &weir_provider_host,
+	[WEIR_PROVIDER_HUGE] = &weir_provider_huge,
+	[WEIR_PROVIDER_MEMFD] = &weir_provider_memfd,
+	[WEIR_PROVIDER_UDMABUF] = &weir_provider_udmabuf,
+	[WEIR_PROVIDER_DMABUF] = &weir_provider_dmabuf,
+};
 
-#define HUGE_BYTES (2ul << 20)
-#define DEFAULT_BYTES (8ul << 20)
-
-static size_t round_up(size_t bytes, size_t to)
+static int bad(struct weir_error *reterr, const char *field, const char *hint)
 {
-	return (bytes + to - 1) / to * to;
+	return weir_error_set(reterr, -EINVAL, "weir_area_opts", field, "%s", hint);
 }
 
-static void *map(size_t bytes, int fd, int flags, const struct weir_area_opts *o)
+static int check(const struct weir_area_opts *o, struct weir_error *reterr)
 {
-	if (!(o->flags & WEIR_AREA_LAZY))
-		flags |= MAP_POPULATE;
-	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
-}
+	const uint32_t flags = WEIR_AREA_STRICT | WEIR_AREA_LAZY | WEIR_AREA_NO_MAP;
+	unsigned takes;
 
-/*
- * Anonymous memory that begins where a 2 MiB page can: only then can transparent huge pages cover
- * all of it, and a copy into it misses the TLB 512 times less often.
- */
-static void *map_aligned(size_t bytes)
-{
-	size_t room = bytes + HUGE_BYTES;
-	char *all, *base;
-
-	if (bytes < HUGE_BYTES)
-		return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			    0);
-	all = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (all == MAP_FAILED)
-		return all;
-	base = (char *)round_up((size_t)all, HUGE_BYTES);
-	if (base > all)
-		munmap(all, (size_t)(base - all));
-	if (base + bytes < all + room)
-		munmap(base + bytes, (size_t)(all + room - (base + bytes)));
-	return base;
-}
-
-static int open_host(struct weir_area *a, const struct weir_area_opts *o, struct weir_error *reterr)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = round_up(o->bytes, page);
-	void *base;
-
-	/* Touched only after madvise(): huge pages come with the first touch or not at all. */
-	base = map_aligned(bytes);
-	if (base == MAP_FAILED)
-		return weir_error_set(reterr, -errno, "mmap", "area",
-				      "%zu bytes are not to be had: ask for fewer", bytes);
-	(void)madvise(base, bytes, MADV_HUGEPAGE);
-	(void)madvise(base, bytes, MADV_DONTFORK);
-	if (!(o->flags & WEIR_AREA_LAZY)) {
-		for (size_t at = 0; at < bytes; at += page)
-			((volatile char *)base)[at] = 0;
-	}
-	a->info.provider = WEIR_PROVIDER_HOST;
-	a->info.base = base;
-	a->info.bytes = bytes;
-	a->info.page_bytes = page;
+	if ((unsigned)o->provider >= weir_array_len(providers))
+		return bad(reterr, "provider", "only WEIR_PROVIDER_* are legal");
+	takes = providers[o->provider]->takes;
+	if (o->flags & ~flags)
+		return bad(reterr, "flags", "unknown flag: only WEIR_AREA_* are legal");
+	if (o->flags & WEIR_AREA_NO_MAP && !(takes & WEIR_TAKES_NO_MAP))
+		return bad(reterr, "flags", "WEIR_AREA_NO_MAP is for dma-bufs");
+	if (o->reserved)
+		return bad(reterr, "reserved", "zero the structure before setting its fields");
+	if (o->memfd > 0 && !(takes & WEIR_TAKES_MEMFD))
+		return bad(reterr, "memfd", "this provider takes no memfd");
+	if (o->dmabuf > 0 && !(takes & WEIR_TAKES_DMABUF))
+		return bad(reterr, "dmabuf", "give it with WEIR_PROVIDER_DMABUF");
+	if (o->bytes > SIZE_MAX / 4)
+		return bad(reterr, "bytes", "the size is out of range");
+	if (o->page_bytes &&
+	    (o->page_bytes < weir_page_bytes() || (o->page_bytes & (o->page_bytes - 1))))
+		return bad(reterr, "page_bytes", "a size of pages, in bytes, is needed");
+	if (o->page_bytes > weir_page_bytes() && !(takes & WEIR_TAKES_PAGES))
+		return bad(reterr, "page_bytes", "this provider has ordinary pages only");
+	if (o->page_bytes && o->memfd > 0)
+		return bad(reterr, "page_bytes", "a memfd that exists has the pages it has");
 	return 0;
 }
 
-static int open_huge(struct weir_area *a, const struct weir_area_opts *o, struct weir_error *reterr)
+/* Memory as the provider makes it; ordinary pages where the larger ones are not to be had. */
+static int provide(struct weir_area *a, const struct weir_area_opts *o, struct weir_error *reterr)
 {
-	size_t bytes = round_up(o->bytes, HUGE_BYTES);
-	void *base = map(bytes, -1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, o);
-
-	if (base == MAP_FAILED)
-		return weir_error_set(reterr, -errno, "mmap", "huge pages",
-				      "reserve 2 MiB pages: sysctl vm.nr_hugepages=%zu",
-				      bytes / HUGE_BYTES);
-	(void)madvise(base, bytes, MADV_DONTFORK);
-	a->info.provider = WEIR_PROVIDER_HUGE;
-	a->info.base = base;
-	a->info.bytes = bytes;
-	a->info.page_bytes = HUGE_BYTES;
-	return 0;
-}
-
-static int memfd_get(const struct weir_area_opts *o, size_t *bytes, struct weir_error *reterr)
-{
-	struct stat st;
-	int fd;
-
-	if (o->memfd > 0) {
-		fd = fcntl(o->memfd, F_DUPFD_CLOEXEC, 3);
-		if (fd < 0)
-			return weir_error_set(reterr, -errno, "memfd", NULL,
-					      "descriptor %d is not open", o->memfd);
-	} else {
-		fd = memfd_create("weir-area", MFD_CLOEXEC);
-		if (fd < 0)
-			return weir_error_set(reterr, -errno, "memfd_create", NULL, NULL);
-		if (ftruncate(fd, (off_t)*bytes)) {
-			int code = -errno;
-
-			close(fd);
-			return weir_error_set(reterr, code, "ftruncate", "memfd", NULL);
-		}
-	}
-	/* A file shorter than the mapping would kill the reader with SIGBUS. */
-	if (fstat(fd, &st) || (size_t)st.st_size < *bytes) {
-		close(fd);
-		return weir_error_set(reterr, -EINVAL, "memfd", NULL,
-				      "the file is shorter than the %zu bytes asked for", *bytes);
-	}
-	return fd;
-}
-
-static int open_memfd(struct weir_area *a, const struct weir_area_opts *o,
-		      struct weir_error *reterr)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = round_up(o->bytes, page);
-	int fd = memfd_get(o, &bytes, reterr);
-	void *base;
-
-	if (fd < 0)
-		return fd;
-	base = map(bytes, fd, MAP_SHARED, o);
-	if (base == MAP_FAILED) {
-		int code = -errno;
-
-		close(fd);
-		return weir_error_set(reterr, code, "mmap", "memfd", NULL);
-	}
-	a->info.provider = WEIR_PROVIDER_MEMFD;
-	a->info.base = base;
-	a->info.bytes = bytes;
-	a->info.page_bytes = page;
-	a->info.fd = fd;
-	return 0;
-}
-
-static int open_huge_or_host(struct weir_area *a, const struct weir_area_opts *o,
-			     struct weir_error *reterr)
-{
+	const struct weir_provider_ops *ops = providers[o->provider];
+	size_t page = o->page_bytes ? o->page_bytes : ops->page_bytes;
 	struct weir_error err = { 0 };
-	int r = open_huge(a, o, &err);
+	int r;
 
+	if (page <= weir_page_bytes() || o->memfd > 0)
+		return ops->open(a, o, weir_page_bytes(), reterr);
+	r = ops->open(a, o, page, &err);
 	if (!r)
 		return 0;
 	if (o->flags & WEIR_AREA_STRICT) {
@@ -178,26 +85,12 @@ static int open_huge_or_host(struct weir_area *a, const struct weir_area_opts *o
 			*reterr = err;
 		return r;
 	}
-	r = open_host(a, o, reterr);
+	r = ops->open(a, o, weir_page_bytes(), reterr);
 	if (!r)
-		snprintf(a->info.reason, sizeof(a->info.reason), "no huge pages (%s): %.100s",
+		snprintf(a->info.reason, sizeof(a->info.reason),
+			 "no huge pages of %zu KiB (%s): %.90s", page >> 10,
 			 strerrorname_np(-err.code), err.hint);
 	return r;
-}
-
-static int check(struct weir_area_opts *o, struct weir_error *reterr)
-{
-	if (o->flags & ~(uint32_t)(WEIR_AREA_STRICT | WEIR_AREA_LAZY))
-		return weir_error_set(reterr, -EINVAL, "area", "flags",
-				      "unknown flag: only WEIR_AREA_* are legal");
-	if (o->reserved)
-		return weir_error_set(reterr, -EINVAL, "area", "reserved",
-				      "zero the structure before setting its fields");
-	if (!o->bytes)
-		o->bytes = DEFAULT_BYTES;
-	if (o->bytes > SIZE_MAX / 2)
-		return weir_error_set(reterr, -EINVAL, "area", "bytes", "the size is out of range");
-	return 0;
 }
 
 int weir_area_open(struct weir_area **retarea, const struct weir_area_opts *opts,
@@ -220,21 +113,7 @@ int weir_area_open(struct weir_area **retarea, const struct weir_area_opts *opts
 		return weir_error_set(reterr, -ENOMEM, "area", NULL, NULL);
 	a->refs = 1;
 	a->info.fd = -1;
-	switch (o.provider) {
-	case WEIR_PROVIDER_AUTO:
-	case WEIR_PROVIDER_HUGE:
-		r = open_huge_or_host(a, &o, reterr);
-		break;
-	case WEIR_PROVIDER_HOST:
-		r = open_host(a, &o, reterr);
-		break;
-	case WEIR_PROVIDER_MEMFD:
-		r = open_memfd(a, &o, reterr);
-		break;
-	default:
-		r = weir_error_set(reterr, -EINVAL, "area", "provider",
-				   "only WEIR_PROVIDER_* are legal");
-	}
+	r = provide(a, &o, reterr);
 	if (r) {
 		free(a);
 		return r;

@@ -157,11 +157,14 @@ static void up_received(struct weir_sock *s, const struct weir_rx *rx)
 
 		r.rx.len = 1 + (uint32_t)weir_fault_random(f, whole - 1);
 		r.rx.last = false;
+		/* Counted once, with the last piece. */
+		r.rx.copied = 0;
 		weir_fault_report(f, &r);
 		r.rx.offset += r.rx.len;
 		r.rx.len = whole - r.rx.len;
 	}
 	r.rx.last = rx->last;
+	r.rx.copied = rx->copied;
 	weir_fault_report(f, &r);
 	maybe_end(f, s);
 }
@@ -437,6 +440,10 @@ int weir_fault_wrap(struct weir_engine *e, const char *spec, struct weir_error *
 		.recv_stop = fault_recv_stop,
 		.send = weir_fault_send,
 		.shutdown = fault_shutdown,
+		/* These ask and change nothing. */
+		.can_recv = c->ops->can_recv,
+		.ifq = c->ops->ifq,
+		.why = c->ops->why,
 	};
 	c->fault_data = f;
 	c->ops = &f->ops;

@@ -15,12 +15,14 @@
 extern const struct weir_plane_ops weir_plane_epoll;
 #ifndef WEIR_NO_URING
 extern const struct weir_plane_ops weir_plane_uring;
+extern const struct weir_plane_ops weir_plane_zcrx;
 #endif
 
 const struct weir_plane_ops *const *weir_planes(void)
 {
 	static const struct weir_plane_ops *const planes[] = {
 #ifndef WEIR_NO_URING
+		&weir_plane_zcrx,
 		&weir_plane_uring,
 #endif
 		&weir_plane_epoll,

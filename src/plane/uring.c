@@ -19,7 +19,7 @@
  * Sources: io_uring_enter(2), io_uring_setup(2); io_uring/io_uring.c, net.c, kbuf.c (Linux 6.18).
  * Tests: tests/contract/ with WEIR_PLANE=uring and each WEIR_WITHOUT
  */
-#include "uring.h"
+#include "zcrx.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,7 +122,7 @@ static int files_open(struct uring_plane *p)
 	return 0;
 }
 
-static void plane_close(struct weir_engine *e)
+void uring_close(struct weir_engine *e)
 {
 	struct uring_plane *p = uring_of(e);
 
@@ -130,6 +130,7 @@ static void plane_close(struct weir_engine *e)
 		return;
 	uring_rx_close(e);
 	weir_ring_close(&p->ring);
+	zcrx_free(e, p->zc);
 	if (p->signal_fd >= 0)
 		close(p->signal_fd);
 	free(p->slots);
@@ -157,7 +158,23 @@ static void describe(struct weir_engine *e)
 		 w & WEIR_WITHOUT_NAPI ? "" : ", NAPI busy poll");
 }
 
-static int plane_open(struct weir_engine *e, struct weir_error *reterr)
+static int open_ring(struct weir_engine *e, struct uring_plane *p, bool large,
+		     struct weir_error *reterr)
+{
+	const struct weir_engine_opts *o = &weir_core_of(e)->opts;
+	bool fd = !(p->without & WEIR_WITHOUT_RING_FD);
+	unsigned cq_entries = o->cq_entries ? o->cq_entries : 4 * o->sq_entries;
+
+	/* A completion per packet: the queue must hold what one sleep brings. */
+	if (large)
+		return weir_ring_open_large(&p->ring, o->sq_entries,
+					    o->cq_entries ? o->cq_entries : ZCRX_CQ_ENTRIES,
+					    !(p->without & WEIR_WITHOUT_MIXED), fd, reterr);
+	return weir_ring_open(&p->ring, o->sq_entries, cq_entries,
+			      !(p->without & WEIR_WITHOUT_DEFER_TASKRUN), fd, reterr);
+}
+
+int uring_open(struct weir_engine *e, bool large, struct weir_error *reterr)
 {
 	struct weir_core *c = weir_core_of(e);
 	struct uring_plane *p = calloc(1, sizeof(*p));
@@ -171,9 +188,7 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 	weir_direct_init(&p->direct, 128u << 10);
 	p->dgram_hdr.msg_namelen = WEIR_DGRAM_NAME_BYTES;
 	p->dgram_hdr.msg_controllen = WEIR_DGRAM_CONTROL_BYTES;
-	r = weir_ring_open(&p->ring, c->opts.sq_entries, c->opts.cq_entries,
-			   !(p->without & WEIR_WITHOUT_DEFER_TASKRUN),
-			   !(p->without & WEIR_WITHOUT_RING_FD), reterr);
+	r = open_ring(e, p, large, reterr);
 	if (r) {
 		free(p);
 		return r;
@@ -182,13 +197,18 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 	c->lowat_max = LOWAT_BYTES;
 	r = uring_probe(e, reterr);
 	if (r) {
-		plane_close(e);
+		uring_close(e);
 		return r;
 	}
 	if (files_open(p))
 		p->without |= WEIR_WITHOUT_FIXED_FILES;
 	describe(e);
 	return 0;
+}
+
+static int plane_open(struct weir_engine *e, struct weir_error *reterr)
+{
+	return uring_open(e, false, reterr);
 }
 
 static void wake_arm(struct weir_engine *e)
@@ -247,6 +267,8 @@ static int attach(struct weir_sock *s, struct weir_error *reterr)
 		return weir_error_set(reterr, -errno, "fcntl", NULL, NULL);
 	s->plane_slot = -1;
 	slot_take(s);
+	if (uring_of(s->engine)->zc && zcrx_takes(s))
+		zcrx_attach(s);
 	return 0;
 }
 
@@ -260,6 +282,8 @@ static void detach(struct weir_sock *s)
 		uring_cancel(s, ud(s, UD_CONNECT));
 	if (s->plane_bits & UR_POLLOUT)
 		uring_cancel(s, ud(s, UD_POLLOUT));
+	if (s->plane_bits & ZC_WATCH)
+		uring_cancel(s, ud(s, UD_MISC));
 	uring_tx_cancel(s);
 	uring_pend(s, UR_DETACH);
 }
@@ -319,15 +343,19 @@ static void run_pending(struct weir_engine *e)
 	}
 }
 
-static void sock_cqe(struct weir_sock *s, unsigned kind, const struct io_uring_cqe *cqe)
+static void sock_cqe(struct weir_sock *s, unsigned kind, const struct weir_cqe *c)
 {
 	const struct weir_plane_up *up = weir_core_of(s->engine)->up;
+	const struct io_uring_cqe *cqe = &c->cqe;
 
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		s->plane_refs--;
 	switch (kind) {
 	case UD_RECV:
-		uring_rx_cqe(s, cqe);
+		if (s->plane_bits & ZC_ARMED)
+			zcrx_cqe(s, c);
+		else
+			uring_rx_cqe(s, cqe);
 		break;
 	case UD_ACCEPT:
 		uring_rx_accept(s, cqe);
@@ -345,8 +373,11 @@ static void sock_cqe(struct weir_sock *s, unsigned kind, const struct io_uring_c
 		break;
 	case UD_CANCEL:
 		/* The receive was on its way to be issued again and not to be found. */
-		if (cqe->res == -ENOENT && s->rx_stopping && !s->closing)
+		if (cqe->res == -ENOENT && !s->closing && (s->rx_stopping || zcrx_must_cancel(s)))
 			uring_rx_stop(s);
+		break;
+	case UD_MISC:
+		zcrx_watched(s, cqe->res);
 		break;
 	default:
 		break;
@@ -355,42 +386,48 @@ static void sock_cqe(struct weir_sock *s, unsigned kind, const struct io_uring_c
 		uring_pend(s, s->plane_refs ? UR_SWEEP : 0);
 }
 
-static void handle(struct weir_engine *e, const struct io_uring_cqe *cqe)
+/* Numbers are small, sockets are pointers. */
+static void misc_cqe(struct weir_engine *e, const struct weir_cqe *c)
 {
-	void *ptr = (void *)(uintptr_t)(cqe->user_data & ~UD_KIND);
-	unsigned kind = cqe->user_data & UD_KIND;
+	uint64_t n = c->cqe.user_data >> 3;
 
-	if (kind == UD_MISC && cqe->user_data >> 3) {
-		uring_of(e)->timers[(cqe->user_data >> 3) - 1] = 0;
-	} else if (kind == UD_MISC) {
-		if (!(cqe->flags & IORING_CQE_F_MORE))
-			uring_of(e)->wake_armed = false;
+	if (!n && !(c->cqe.flags & IORING_CQE_F_MORE))
+		uring_of(e)->wake_armed = false;
+	else if (n && n <= TIMERS_MAX)
+		uring_of(e)->timers[n - 1] = 0;
+	else if (n >= ZC_EVENT_FIRST && n <= ZC_EVENT_LAST)
+		zcrx_event(e, (unsigned)n - ZC_EVENT_FIRST, c->cqe.res);
+	else if (n > ZC_EVENT_LAST)
+		sock_cqe((struct weir_sock *)(uintptr_t)(n << 3), UD_MISC, c);
+}
+
+static void handle(struct weir_engine *e, const struct weir_cqe *c)
+{
+	void *ptr = (void *)(uintptr_t)(c->cqe.user_data & ~UD_KIND);
+	unsigned kind = c->cqe.user_data & UD_KIND;
+
+	if (kind == UD_MISC) {
+		misc_cqe(e, c);
 	} else if (kind == UD_SEND) {
 		struct weir_sock *s = ((struct weir_txop *)ptr)->sock;
 
 		s->plane_refs--;
-		uring_tx_cqe(ptr, cqe->res);
+		uring_tx_cqe(ptr, c->cqe.res);
 		if (!s->plane_refs && (s->plane_bits & UR_DETACH))
 			uring_pend(s, 0);
 	} else {
-		sock_cqe(ptr, kind, cqe);
+		sock_cqe(ptr, kind, c);
 	}
 }
 
 static void reap(struct weir_engine *e)
 {
 	struct weir_ring *ring = &uring_of(e)->ring;
-	unsigned ready = weir_ring_ready(ring);
-	struct io_uring_cqe cqe;
+	struct weir_cqe cqe;
 
-	while (ready && weir_core_room(e, BUNDLE_PIECES)) {
-		/* Copied and given back first: handling may enter the kernel again. */
-		cqe = *weir_ring_peek(ring, 0);
-		weir_ring_advance(ring, 1);
+	/* Copied and given back first: handling may enter the kernel again. */
+	while (weir_core_room(e, BUNDLE_PIECES) && weir_ring_take(ring, &cqe))
 		handle(e, &cqe);
-		if (!--ready)
-			ready = weir_ring_ready(ring);
-	}
 }
 
 /*
@@ -500,21 +537,26 @@ static int plane_flush(struct weir_engine *e)
 		       p->pending || weir_ring_ready(&p->ring) || weir_ring_work_pending(&p->ring);
 }
 
+/* What both planes do alike. */
+#define COMMON_OPS                                                                           \
+	.close = uring_close, .fd = uring_signal_fd, .poll = plane_poll, .wait = plane_wait, \
+	.flush = plane_flush, .attach = attach, .detach = detach, .connect = start_connect,  \
+	.recv_start = uring_rx_start, .recv_stop = uring_rx_stop, .send = uring_tx_send,     \
+	.send_now = uring_hot_send, .shutdown = plane_shutdown
+
 const struct weir_plane_ops weir_plane_uring = {
 	.name = "uring",
 	.id = WEIR_PLANE_URING,
 	.open = plane_open,
-	.close = plane_close,
-	.fd = uring_signal_fd,
-	.poll = plane_poll,
-	.wait = plane_wait,
-	.flush = plane_flush,
-	.attach = attach,
-	.detach = detach,
-	.connect = start_connect,
-	.recv_start = uring_rx_start,
-	.recv_stop = uring_rx_stop,
-	.send = uring_tx_send,
-	.send_now = uring_hot_send,
-	.shutdown = plane_shutdown,
+	COMMON_OPS,
+};
+
+const struct weir_plane_ops weir_plane_zcrx = {
+	.name = "zcrx",
+	.id = WEIR_PLANE_ZCRX,
+	.open = zcrx_open,
+	COMMON_OPS,
+	.can_recv = zcrx_can_recv,
+	.ifq = zcrx_ifq,
+	.why = zcrx_why,
 };

@@ -18,7 +18,7 @@ enum {
 	UD_CANCEL = 4,	/* sock */
 	UD_POLLOUT = 5, /* sock */
 	UD_POLLIN = 6,	/* sock: poll, then read directly */
-	UD_MISC = 7,	/* none: the eventfd; or number of a timer, from 1 */
+	UD_MISC = 7,	/* none: the eventfd; number of a timer, from 1, or of an event; or sock */
 };
 
 #define UD_KIND 7ull
@@ -43,6 +43,7 @@ enum {
 #define BUNDLE_PIECES 64
 #define TIMERS_MAX 4
 #define LOWAT_BYTES (512u << 10)
+#define ZCRX_CQ_ENTRIES 16384
 
 /**
  * struct uring_plane - the plane of one engine.
@@ -64,6 +65,7 @@ enum {
  * @last_rx: stream that the last receive completion was for.
  * @rx_streak: completions for it in a row.
  * @signal_fd: eventfd that the kernel writes to when there is work, for foreign loops; or -1.
+ * @zc: interface queues (plane zcrx); NULL: none.
  * @signal_lost: this kernel does not write to it a second time: it is registered anew.
  */
 struct uring_plane {
@@ -85,6 +87,7 @@ struct uring_plane {
 	uint32_t rx_streak;
 	int signal_fd;
 	bool signal_lost;
+	struct zcrx *zc;
 };
 
 static inline struct uring_plane *uring_of(struct weir_engine *e)
@@ -98,6 +101,8 @@ static inline uint64_t ud(const void *ptr, unsigned kind)
 }
 
 /* uring.c */
+int uring_open(struct weir_engine *e, bool large, struct weir_error *reterr);
+void uring_close(struct weir_engine *e);
 struct io_uring_sqe *uring_sqe(struct weir_engine *e);
 void uring_pend(struct weir_sock *s, uint32_t bits);
 void uring_target(const struct weir_sock *s, struct io_uring_sqe *sqe);
@@ -106,6 +111,8 @@ void uring_cancel(struct weir_sock *s, uint64_t user_data);
 /* uring_rx.c */
 int uring_rx_ready(struct weir_sock *s);
 int uring_rx_start(struct weir_sock *s);
+int uring_rx_start_stream(struct weir_sock *s);
+int uring_rx_arm(struct weir_sock *s, uint8_t opcode, unsigned kind, struct io_uring_sqe **ret);
 void uring_rx_stop(struct weir_sock *s);
 void uring_rx_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe);
 void uring_rx_pollin(struct weir_sock *s, int res);

@@ -121,7 +121,7 @@ static bool let_go(struct uring_plane *p, int *end, int peer)
 bool uring_probe_files(struct uring_plane *p)
 {
 	int pair[2] = { -1, -1 }, none[2] = { -1, -1 }, held = eventfd(0, EFD_CLOEXEC), slots[2];
-	struct io_uring_cqe cqe;
+	struct weir_cqe cqe;
 	uint64_t one = 1;
 	bool good = false;
 

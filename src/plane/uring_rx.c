@@ -29,7 +29,7 @@
 
 #include "../uapi/io_uring.h"
 #include "../util/util.h"
-#include "uring.h"
+#include "zcrx.h"
 
 #define INC_BYTES (512u << 10)
 #define PLAIN_BYTES (32u << 10)
@@ -95,6 +95,9 @@ int uring_rx_ready(struct weir_sock *s)
 	uint32_t without = uring_of(e)->without;
 	struct weir_pool *pool;
 
+	/* Received into interface queues; other memory is made when it is needed. */
+	if (uring_of(e)->zc && (s->kind == WEIR_LISTENER || zcrx_takes(s)))
+		return 0;
 	/* A ring that nobody receives from would keep the buffers for itself. */
 	if (s->kind == WEIR_DGRAM &&
 	    (without & (WEIR_WITHOUT_BUFFER_RING | WEIR_WITHOUT_MULTISHOT_RECV)))
@@ -144,6 +147,8 @@ void uring_rx_refill(struct weir_engine *e)
 	if (p->dgram.ring)
 		p->dgram_pool->kernel_target = dgram_target(p->dgram_pool);
 	refill(&p->dgram, p->dgram_pool);
+	if (p->zc)
+		zcrx_refill(e);
 }
 
 void uring_rx_close(struct weir_engine *e)
@@ -155,7 +160,7 @@ void uring_rx_close(struct weir_engine *e)
 	weir_bufring_close(&p->dgram, &p->ring);
 }
 
-static int arm(struct weir_sock *s, uint8_t opcode, unsigned kind, struct io_uring_sqe **ret)
+int uring_rx_arm(struct weir_sock *s, uint8_t opcode, unsigned kind, struct io_uring_sqe **ret)
 {
 	struct io_uring_sqe *sqe = uring_sqe(s->engine);
 
@@ -172,7 +177,7 @@ static int arm(struct weir_sock *s, uint8_t opcode, unsigned kind, struct io_uri
 static int arm_accept(struct weir_sock *s)
 {
 	struct io_uring_sqe *sqe;
-	int r = arm(s, IORING_OP_ACCEPT, UD_ACCEPT, &sqe);
+	int r = uring_rx_arm(s, IORING_OP_ACCEPT, UD_ACCEPT, &sqe);
 
 	if (r)
 		return r;
@@ -185,7 +190,7 @@ static int arm_accept(struct weir_sock *s)
 static int arm_poll(struct weir_sock *s)
 {
 	struct io_uring_sqe *sqe;
-	int r = arm(s, IORING_OP_POLL_ADD, UD_POLLIN, &sqe);
+	int r = uring_rx_arm(s, IORING_OP_POLL_ADD, UD_POLLIN, &sqe);
 
 	if (r)
 		return r;
@@ -201,7 +206,7 @@ static int arm_stream(struct weir_sock *s)
 	int r = stream_ready(s->engine);
 
 	if (!r)
-		r = arm(s, IORING_OP_RECV, UD_RECV, &sqe);
+		r = uring_rx_arm(s, IORING_OP_RECV, UD_RECV, &sqe);
 	if (r)
 		return r;
 	sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -220,7 +225,7 @@ static int arm_dgram(struct weir_sock *s)
 	int r = dgram_ready(s->engine);
 
 	if (!r)
-		r = arm(s, IORING_OP_RECVMSG, UD_RECV, &sqe);
+		r = uring_rx_arm(s, IORING_OP_RECVMSG, UD_RECV, &sqe);
 	if (r)
 		return r;
 	sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -231,20 +236,27 @@ static int arm_dgram(struct weir_sock *s)
 	return 0;
 }
 
+int uring_rx_start_stream(struct weir_sock *s)
+{
+	return uring_of(s->engine)->without & WEIR_WITHOUT_BUFFER_RING ? arm_poll(s) :
+									 arm_stream(s);
+}
+
 int uring_rx_start(struct weir_sock *s)
 {
-	uint32_t without = uring_of(s->engine)->without;
+	struct uring_plane *p = uring_of(s->engine);
 
 	s->plane_bits &= ~(UR_STOPPED | UR_POLLIN);
 	if (s->kind == WEIR_LISTENER)
 		return arm_accept(s);
 	if (uring_hot_take(s))
 		return 0;
-	if (without & WEIR_WITHOUT_BUFFER_RING)
-		return arm_poll(s);
-	if (s->kind == WEIR_DGRAM)
-		return without & WEIR_WITHOUT_MULTISHOT_RECV ? arm_poll(s) : arm_dgram(s);
-	return arm_stream(s);
+	if (p->zc && zcrx_takes(s))
+		return zcrx_start(s);
+	if (s->kind == WEIR_STREAM)
+		return uring_rx_start_stream(s);
+	return p->without & (WEIR_WITHOUT_BUFFER_RING | WEIR_WITHOUT_MULTISHOT_RECV) ? arm_poll(s) :
+										       arm_dgram(s);
 }
 
 void uring_rx_stop(struct weir_sock *s)
@@ -376,6 +388,8 @@ static void sctp_cqe(struct weir_sock *s, const struct io_uring_cqe *cqe)
 /* Why a request ended, in the core's terms. */
 static int end_reason(struct weir_sock *s, const struct io_uring_cqe *cqe)
 {
+	if (cqe->res == -EFAULT && uring_of(s->engine)->zc && s->is_tcp && zcrx_take_back(s))
+		return -EAGAIN;
 	/* The head of an empty message: the end. */
 	if (s->is_sctp && cqe->res == (int)WEIR_DGRAM_HEAD_BYTES)
 		return 0;

@@ -51,6 +51,7 @@ static bool signals(struct weir_ring *ring, int source, int signal_fd)
 {
 	struct pollfd look = { .fd = signal_fd, .events = POLLIN };
 	struct io_uring_sqe *sqe = weir_ring_sqe(ring);
+	struct weir_cqe cqe;
 	uint64_t one = 1;
 	bool seen;
 
@@ -63,9 +64,8 @@ static bool signals(struct weir_ring *ring, int source, int signal_fd)
 		return false;
 	seen = poll(&look, 1, TRIAL_MS) == 1;
 	/* The request ends here, or with the ring. */
-	if (weir_ring_enter(ring, 0, 0, 0) || !weir_ring_ready(ring))
+	if (weir_ring_enter(ring, 0, 0, 0) || !weir_ring_take(ring, &cqe))
 		return false;
-	weir_ring_advance(ring, weir_ring_ready(ring));
 	take(source);
 	take(signal_fd);
 	return seen;

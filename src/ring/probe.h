@@ -40,6 +40,17 @@ int probe_register(int ring, unsigned op, void *arg, unsigned n);
 int probe_zcrx_ring(void);
 
 /**
+ * probe_zcrx_known() - would a registration be looked at: see the table in probe_uring.c.
+ * @ring: descriptor of a ring as zero-copy receive wants it.
+ *
+ * Return: 0; -EINVAL, -EOPNOTSUPP (the kernel has none); -EPERM; -ENOMEM.
+ */
+int probe_zcrx_known(int ring);
+
+/** probe_query() - IORING_REGISTER_QUERY of @op into @data; 0 or -errno. */
+int probe_query(uint32_t op, void *data, size_t bytes);
+
+/**
  * probe_zcrx_bind() - register an interface queue with memory of its own.
  * @ring: descriptor of probe_zcrx_ring(); closing it ends the registration.
  * @ifindex: interface; 0 with @flags WEIR_ZCRX_REG_NODEV.

@@ -22,44 +22,12 @@
 #include <unistd.h>
 
 #include "../util/util.h"
+#include "ifq.h"
 #include "probe.h"
 
 /* Rings of 8,192 pages, as drivers have them at most by default. */
 #define AREA_BYTES (32u << 20)
 #define AREA_SMALL_BYTES (1u << 20)
-
-static const char *meaning(int code)
-{
-	switch (code) {
-	case -EPERM:
-		return "CAP_NET_ADMIN in the machine's first user namespace is missing";
-	case -EINVAL:
-		return "header/data split was not switched on, or its threshold is not 0 "
-		       "(ethtool -G IFACE tcp-data-split on hds-thresh 0), or the driver does not "
-		       "take memory of others";
-	case -EEXIST:
-		return "the queue is bound already, or an XDP program is "
-		       "attached to the interface";
-	case -EBUSY:
-		return "an AF_XDP socket is on the queue, or it is leased";
-	case -ERANGE:
-		return "the interface has no such queue";
-	case -EOPNOTSUPP:
-		return "the driver has no queue operations, takes no foreign memory, or its device "
-		       "does no DMA";
-	case -ENODATA:
-		return "the driver takes no memory of others";
-	case -ENODEV:
-		return "no such interface";
-	case -ENOMEM:
-		return "not enough memory, or ulimit -l (locked memory) is too small";
-	case -ENOSYS:
-		return "this kernel has no zero-copy receive (Linux 6.15 or later, with "
-		       "CONFIG_IO_URING_ZCRX)";
-	default:
-		return "the driver refused it";
-	}
-}
 
 static int bind_once(unsigned ifindex, unsigned queue, size_t area_bytes)
 {
@@ -98,6 +66,6 @@ int weir_probe_try_zcrx(unsigned ifindex, unsigned queue, struct weir_error *ret
 			r = bind_once(ifindex, queue, AREA_SMALL_BYTES);
 	}
 	if (r)
-		return weir_error_set(reterr, r, "zcrx trial", object, "%s", meaning(r));
+		return weir_error_set(reterr, r, "zcrx trial", object, "%s", weir_ifq_meaning(r));
 	return 0;
 }

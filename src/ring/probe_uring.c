@@ -103,25 +103,29 @@ int probe_zcrx_bind(int ring, uint32_t ifindex, uint32_t queue, uint32_t flags, 
 
 /* ------------------------------------------------------------------ zero-copy receive */
 
-/* 0 where a registration would be looked at: see the table above. */
-static int ask_zcrx(void)
+int probe_zcrx_known(int ring)
 {
 	void *none = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int ring, r;
+	int r;
 
 	if (none == MAP_FAILED)
 		return -errno;
-	ring = probe_zcrx_ring();
-	if (ring < 0) {
-		munmap(none, PAGE);
-		return ring;
-	}
 	r = probe_register(ring, WEIR_IORING_REGISTER_ZCRX_IFQ, none, 1);
-	close(ring);
 	munmap(none, PAGE);
 	if (r == -EFAULT)
 		return 0;
 	return r < 0 ? r : -EPROTO;
+}
+
+static int ask_zcrx(void)
+{
+	int ring = probe_zcrx_ring(), r;
+
+	if (ring < 0)
+		return ring;
+	r = probe_zcrx_known(ring);
+	close(ring);
+	return r;
 }
 
 static int ask_nodev(void)
@@ -140,7 +144,7 @@ static int ask_nodev(void)
 	return r;
 }
 
-static int query(uint32_t op, void *data, size_t bytes)
+int probe_query(uint32_t op, void *data, size_t bytes)
 {
 	struct weir_io_uring_query_hdr hdr = { .query_op = op, .size = (uint32_t)bytes };
 	int r;
@@ -159,10 +163,11 @@ static void probe_zcrx(struct weir_probe *p)
 	struct weir_io_uring_query_zcrx zcrx;
 	int ring, r;
 
-	probe_set(p, WEIR_CAN_QUERY, query(WEIR_IO_URING_QUERY_OPCODES, &opcodes, sizeof(opcodes)));
+	probe_set(p, WEIR_CAN_QUERY,
+		  probe_query(WEIR_IO_URING_QUERY_OPCODES, &opcodes, sizeof(opcodes)));
 	probe_set(p, WEIR_CAN_ZCRX, ask_zcrx());
 	probe_set(p, WEIR_CAN_ZCRX_NODEV, ask_nodev());
-	r = query(WEIR_IO_URING_QUERY_ZCRX, &zcrx, sizeof(zcrx));
+	r = probe_query(WEIR_IO_URING_QUERY_ZCRX, &zcrx, sizeof(zcrx));
 	if (!r && !(zcrx.features & WEIR_ZCRX_FEATURE_RX_PAGE_SIZE))
 		r = -EOPNOTSUPP;
 	probe_set(p, WEIR_CAN_ZCRX_BUF_LEN, r);

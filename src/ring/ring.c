@@ -6,6 +6,11 @@
  *	(min-wait) needs an argument that older liburing has no name for.  One system call submits
  *	and waits.  The set-up flags are tried from the best set to the plainest; a kernel that
  *	lacks one refuses the set with EINVAL.
+ *
+ *	Zero-copy receive wants completions of 32 bytes.  A mixed ring is an array of 16-byte slots:
+ *	a completion with F_32 takes two, never across the end of the array, where a filler with
+ *	F_SKIP stands in.  Kernels without mixed rings (before 6.18) make all of 32 bytes; indices
+ *	then count those.
  *	Barriers: the kernel reads the submission tail after the entries (release on the tail);
  *	we read completions after their tail (acquire), and give them back after reading them
  *	(release on the head).
@@ -14,7 +19,8 @@
  * Threads: the engine's (SINGLE_ISSUER).
  * Errors: EPERM (io_uring_disabled, seccomp), ENOSYS, ENOMEM (memlock) with a hint.
  * Sources: io_uring_setup(2), io_uring_enter(2); io_uring/io_uring.c (Linux 6.18)
- *	io_uring_setup(), io_cqring_wait(); liburing src/queue.c for the order of stores.
+ *	io_uring_setup(), io_cqring_wait(), io_fill_nop_cqe(); liburing src/queue.c for the order of
+ *	stores.
  * Tests: tests/contract/ with WEIR_PLANE=uring
  */
 #include "ring.h"
@@ -45,22 +51,15 @@ static const char *setup_hint(int code)
 	}
 }
 
-int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool defer,
-		   bool register_fd, struct weir_error *reterr)
+static int open_first(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries,
+		      const unsigned *tries, unsigned count, bool register_fd,
+		      struct weir_error *reterr)
 {
-	const unsigned base = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-	const unsigned tries[] = {
-		base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-			IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
-			IORING_SETUP_TASKRUN_FLAG,
-		base,
-	};
 	struct io_uring_params p;
 	int code = -EINVAL;
 
 	memset(r, 0, sizeof(*r));
-	for (unsigned i = defer ? 0 : 1; i < weir_array_len(tries) && code == -EINVAL; i++) {
+	for (unsigned i = 0; i < count && code == -EINVAL; i++) {
 		memset(&p, 0, sizeof(p));
 		p.flags = tries[i];
 		p.cq_entries = cq_entries;
@@ -70,6 +69,8 @@ int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries
 		return weir_error_set(reterr, code, "io_uring_setup", NULL, "%s", setup_hint(code));
 	r->features = p.features;
 	r->setup = p.flags;
+	r->cqe_shift = p.flags & IORING_SETUP_CQE32 ? 1 : 0;
+	r->mixed = p.flags & WEIR_IORING_SETUP_CQE_MIXED;
 	if (!(p.features & IORING_FEAT_EXT_ARG) || !(p.features & IORING_FEAT_NODROP)) {
 		io_uring_queue_exit(&r->u);
 		return weir_error_set(reterr, -ENOSYS, "io_uring_setup", "features",
@@ -77,6 +78,39 @@ int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries
 	}
 	r->fd_registered = register_fd && io_uring_register_ring_fd(&r->u) == 1;
 	return 0;
+}
+
+#define BASE (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
+#define BEST                                                           \
+	(BASE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | \
+	 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
+
+int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool defer,
+		   bool register_fd, struct weir_error *reterr)
+{
+	static const unsigned tries[] = {
+		BEST,
+		BASE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
+		BASE,
+	};
+	unsigned from = defer ? 0 : 1;
+
+	return open_first(r, sq_entries, cq_entries, tries + from, weir_array_len(tries) - from,
+			  register_fd, reterr);
+}
+
+int weir_ring_open_large(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool mixed,
+			 bool register_fd, struct weir_error *reterr)
+{
+	static const unsigned tries[] = {
+		BEST | WEIR_IORING_SETUP_CQE_MIXED,
+		BEST | IORING_SETUP_CQE32,
+	};
+	unsigned from = mixed ? 0 : 1;
+
+	return open_first(r, sq_entries, cq_entries, tries + from, weir_array_len(tries) - from,
+			  register_fd, reterr);
 }
 
 void weir_ring_close(struct weir_ring *r)
@@ -115,15 +149,25 @@ unsigned weir_ring_ready(struct weir_ring *r)
 	return __atomic_load_n(r->u.cq.ktail, __ATOMIC_ACQUIRE) - *r->u.cq.khead;
 }
 
-const struct io_uring_cqe *weir_ring_peek(struct weir_ring *r, unsigned index)
+bool weir_ring_take(struct weir_ring *r, struct weir_cqe *ret)
 {
-	return &r->u.cq.cqes[(*r->u.cq.khead + index) & *r->u.cq.kring_mask];
-}
+	while (weir_ring_ready(r)) {
+		unsigned head = *r->u.cq.khead, slots = 1;
+		const struct io_uring_cqe *cqe =
+			&r->u.cq.cqes[(head & *r->u.cq.kring_mask) << r->cqe_shift];
+		bool skip = r->mixed && (cqe->flags & WEIR_IORING_CQE_F_SKIP);
 
-void weir_ring_advance(struct weir_ring *r, unsigned n)
-{
-	/* The kernel may overwrite an entry only after we have read it. */
-	__atomic_store_n(r->u.cq.khead, *r->u.cq.khead + n, __ATOMIC_RELEASE);
+		ret->cqe = *cqe;
+		if (r->cqe_shift || (r->mixed && (cqe->flags & WEIR_IORING_CQE_F_32))) {
+			memcpy(&ret->off, cqe + 1, sizeof(ret->off));
+			slots += r->mixed;
+		}
+		/* The kernel may overwrite an entry only after we have read it. */
+		__atomic_store_n(r->u.cq.khead, head + slots, __ATOMIC_RELEASE);
+		if (!skip)
+			return true;
+	}
+	return false;
 }
 
 static unsigned publish_sqes(struct weir_ring *r)

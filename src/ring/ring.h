@@ -16,6 +16,8 @@
  * @features: IORING_FEAT_* of the kernel.
  * @setup: IORING_SETUP_* it was made with.
  * @fd_registered: entering needs no file lookup.
+ * @mixed: completions take one or two slots.
+ * @cqe_shift: 1 where all completions have 32 bytes.
  * @syscalls: io_uring_enter calls made.
  */
 struct weir_ring {
@@ -23,7 +25,19 @@ struct weir_ring {
 	uint32_t features;
 	uint32_t setup;
 	bool fd_registered;
+	bool mixed;
+	uint8_t cqe_shift;
 	uint64_t syscalls;
+};
+
+/**
+ * struct weir_cqe - a completion.
+ * @off: the first 8 bytes behind a large one: where zero-copy receive has put the payload.
+ * @cqe: the completion.
+ */
+struct weir_cqe {
+	uint64_t off;
+	struct io_uring_cqe cqe;
 };
 
 /**
@@ -40,6 +54,20 @@ struct weir_ring {
 int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool defer,
 		   bool register_fd, struct weir_error *reterr);
 
+/**
+ * weir_ring_open_large() - the same with large completions, as zero-copy receive wants it.
+ * @r: storage.
+ * @sq_entries: submission queue.
+ * @cq_entries: completion queue; each completion of a receive takes two where the ring is mixed.
+ * @mixed: try CQE_MIXED before CQE32.
+ * @register_fd: as weir_ring_open().
+ * @reterr: error record or NULL.
+ *
+ * Return: 0 or -errno; then nothing is left open.
+ */
+int weir_ring_open_large(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool mixed,
+			 bool register_fd, struct weir_error *reterr);
+
 /** weir_ring_close() - close it. */
 void weir_ring_close(struct weir_ring *r);
 
@@ -55,7 +83,7 @@ unsigned weir_ring_queued(struct weir_ring *r);
 /** weir_ring_work_pending() - must the kernel be entered for completions to appear? */
 bool weir_ring_work_pending(struct weir_ring *r);
 
-/** weir_ring_ready() - completions in the queue. */
+/** weir_ring_ready() - is anything in the completion queue: slots in it. */
 unsigned weir_ring_ready(struct weir_ring *r);
 
 /**
@@ -69,11 +97,8 @@ unsigned weir_ring_ready(struct weir_ring *r);
  */
 int weir_ring_enter(struct weir_ring *r, unsigned want, uint32_t min_wait_us, int64_t timeout_ns);
 
-/** weir_ring_peek() - the completion at @index behind the head; @index < weir_ring_ready(). */
-const struct io_uring_cqe *weir_ring_peek(struct weir_ring *r, unsigned index);
-
-/** weir_ring_advance() - give @n completions back to the kernel. */
-void weir_ring_advance(struct weir_ring *r, unsigned n);
+/** weir_ring_take() - the next completion, which the kernel may then overwrite; false: none. */
+bool weir_ring_take(struct weir_ring *r, struct weir_cqe *ret);
 
 /**
  * struct weir_bufring - a ring of provided buffers.
@@ -118,7 +143,7 @@ uint16_t weir_bufring_at_head(const struct weir_bufring *b);
  *
  * Return: 0; -ETIME; other -errno of weir_ring_enter().
  */
-int weir_ring_await_one(struct weir_ring *r, struct io_uring_cqe *retcqe);
+int weir_ring_await_one(struct weir_ring *r, struct weir_cqe *retcqe);
 
 /**
  * weir_bufring_try() - does multishot receive work with this buffer ring.

@@ -20,14 +20,12 @@
 
 #define TRIAL_NS 1000000000ll
 
-int weir_ring_await_one(struct weir_ring *r, struct io_uring_cqe *retcqe)
+int weir_ring_await_one(struct weir_ring *r, struct weir_cqe *retcqe)
 {
 	int code = weir_ring_enter(r, 1, 0, TRIAL_NS);
 
-	if (!weir_ring_ready(r))
+	if (!weir_ring_take(r, retcqe))
 		return code ? code : -ETIME;
-	*retcqe = *weir_ring_peek(r, 0);
-	weir_ring_advance(r, 1);
 	return 0;
 }
 
@@ -35,7 +33,7 @@ static int send_byte(struct weir_ring *r, uint16_t group, uint64_t user_data, in
 		     int *retanswer)
 {
 	struct io_uring_sqe *sqe = weir_ring_sqe(r);
-	struct io_uring_cqe cqe = { 0 };
+	struct weir_cqe got;
 	bool alive;
 	int code;
 
@@ -49,20 +47,20 @@ static int send_byte(struct weir_ring *r, uint16_t group, uint64_t user_data, in
 	sqe->user_data = user_data;
 	if (write(tx, "w", 1) != 1)
 		return -errno;
-	code = weir_ring_await_one(r, &cqe);
+	code = weir_ring_await_one(r, &got);
 	if (code)
 		return code;
-	alive = cqe.flags & IORING_CQE_F_MORE;
-	if (cqe.res < 0)
-		*retanswer = cqe.res;
+	alive = got.cqe.flags & IORING_CQE_F_MORE;
+	if (got.cqe.res < 0)
+		*retanswer = got.cqe.res;
 	else
-		*retanswer = cqe.res == 1 && alive && (cqe.flags & IORING_CQE_F_BUFFER) ?
+		*retanswer = got.cqe.res == 1 && alive && (got.cqe.flags & IORING_CQE_F_BUFFER) ?
 				     0 :
 				     -EOPNOTSUPP;
 	/* End of stream ends the request. */
 	shutdown(tx, SHUT_WR);
-	while (alive && !weir_ring_await_one(r, &cqe))
-		alive = cqe.flags & IORING_CQE_F_MORE;
+	while (alive && !weir_ring_await_one(r, &got))
+		alive = got.cqe.flags & IORING_CQE_F_MORE;
 	return alive ? -ETIME : 0;
 }
 

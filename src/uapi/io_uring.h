@@ -17,6 +17,9 @@
 
 #define WEIR_IORING_CQE_F_BUF_MORE (1u << 4) /* 6.12: more will be put into this buffer */
 
+#define WEIR_IORING_CQE_F_SKIP (1u << 5) /* 6.18: fills the end of a mixed ring */
+#define WEIR_IORING_CQE_F_32 (1u << 15) /* 6.18: this completion takes two slots */
+
 #define WEIR_IOU_PBUF_RING_INC 2u /* 6.12: flags of weir_io_uring_buf_reg */
 
 #define WEIR_IORING_REGISTER_PBUF_RING 22u
@@ -24,6 +27,7 @@
 #define WEIR_IORING_REGISTER_NAPI 27u /* 6.9 */
 #define WEIR_IORING_REGISTER_ZCRX_IFQ 32u /* 6.15 */
 #define WEIR_IORING_REGISTER_QUERY 35u /* 6.18 */
+#define WEIR_IORING_REGISTER_ZCRX_CTRL 36u /* 6.19 */
 
 #define WEIR_IORING_OP_RECV_ZC 58 /* 6.15 */
 
@@ -78,6 +82,15 @@ struct weir_io_uring_zcrx_area_reg {
 	uint64_t resv[2];
 };
 
+/* Where the parts of the refill ring lie in the region; differs between kernels. */
+struct weir_io_uring_zcrx_offsets {
+	uint32_t head;
+	uint32_t tail;
+	uint32_t rqes;
+	uint32_t resv2;
+	uint64_t resv[2];
+};
+
 struct weir_io_uring_zcrx_ifq_reg {
 	uint32_t if_idx;
 	uint32_t if_rxq;
@@ -85,11 +98,52 @@ struct weir_io_uring_zcrx_ifq_reg {
 	uint32_t flags;
 	uint64_t area_ptr;
 	uint64_t region_ptr;
-	uint32_t offsets[8]; /* where the refill ring's parts lie: written by the kernel */
+	struct weir_io_uring_zcrx_offsets offsets; /* written by the kernel */
 	uint32_t zcrx_id;
 	uint32_t rx_buf_len; /* 7.0 */
 	uint64_t event_desc; /* 7.2 */
 	uint64_t resv[2];
+};
+
+#define WEIR_ZCRX_AREA_DMABUF 1u
+#define WEIR_ZCRX_AREA_SHIFT 48 /* number of the area, in offsets of completions and refills */
+
+/* An entry of the refill ring. */
+struct weir_io_uring_zcrx_rqe {
+	uint64_t off;
+	uint32_t len;
+	uint32_t pad;
+};
+
+/* Events and shared statistics, 7.2. */
+#define WEIR_ZCRX_EVENT_ALLOC_FAIL 0u
+#define WEIR_ZCRX_EVENT_DESC_FLAG_STATS 1u
+struct weir_io_uring_zcrx_stats {
+	uint64_t copy_count;
+	uint64_t copy_bytes;
+};
+
+struct weir_io_uring_zcrx_event_desc {
+	uint64_t user_data;
+	uint32_t type_mask;
+	uint32_t flags;
+	uint64_t stats_offset; /* from the start of the refill ring's region */
+	uint64_t resv[9];
+};
+
+/* IORING_REGISTER_ZCRX_CTRL. */
+#define WEIR_ZCRX_CTRL_FLUSH_RQ 0u  /* 6.19 */
+#define WEIR_ZCRX_CTRL_ARM_EVENT 2u /* 7.2 */
+#define WEIR_ZCRX_CTRL_ADD_AREA 3u  /* 7.3 */
+struct weir_io_uring_zcrx_ctrl {
+	uint32_t zcrx_id;
+	uint32_t op;
+	uint64_t resv[2];
+	union {
+		uint32_t event_type; /* ARM_EVENT */
+		uint64_t area_ptr;   /* ADD_AREA: struct weir_io_uring_zcrx_area_reg * */
+		uint64_t room[6];
+	};
 };
 
 /* Questions that need no ring, 6.18; the one about zero-copy receive: 6.19. */
@@ -116,6 +170,7 @@ struct weir_io_uring_query_opcode {
 };
 
 #define WEIR_ZCRX_FEATURE_RX_PAGE_SIZE 1u /* 7.0: rx_buf_len */
+#define WEIR_ZCRX_FEATURE_EVENT 2u	  /* 7.2 */
 struct weir_io_uring_query_zcrx {
 	uint64_t register_flags;
 	uint64_t area_flags;

@@ -21,6 +21,7 @@ static const char *const plane_names[] = {
 	[WEIR_PLANE_AUTO] = "auto",
 	[WEIR_PLANE_EPOLL] = "epoll",
 	[WEIR_PLANE_URING] = "uring",
+	[WEIR_PLANE_ZCRX] = "zcrx",
 };
 
 const char *weir_version(void)

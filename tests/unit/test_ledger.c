@@ -5,6 +5,7 @@
  * Theory: a model beside the pool counts what each buffer should be; after each of many random
  *	steps pool and model agree and weir_pool_check() holds.  The seed is printed on failure.
  */
+#include <errno.h>
 #include <string.h>
 #include <weir/weir.h>
 
@@ -162,13 +163,146 @@ static void bad_sizes(void **state)
 	weir_area_close(area);
 }
 
+/* ---- interface queues: the kernel takes buffers by itself ---- */
+
+static struct weir_pool *pool_new_zc(void)
+{
+	struct weir_area_opts o = { .size = sizeof(o),
+				    .provider = WEIR_PROVIDER_HOST,
+				    .bytes = 2 * BUFS * BUF_BYTES };
+	struct weir_area *area;
+	struct weir_pool *p;
+
+	assert_int_equal(weir_area_open(&area, &o, NULL), 0);
+	assert_int_equal(weir_pool_new_zc(&p, area, BUFS * BUF_BYTES, BUFS * BUF_BYTES, BUF_BYTES),
+			 0);
+	assert_int_equal(p->buf_count, BUFS);
+	return p;
+}
+
+static void zc_life(void **state)
+{
+	struct weir_pool *p = pool_new_zc();
+	struct weir_area_info info;
+
+	(void)state;
+	weir_area_describe(p->area, &info);
+	assert_ptr_equal(weir_pool_data(p, 1), (char *)info.base + (BUFS + 1) * BUF_BYTES);
+	assert_int_equal(weir_pool_offset(p, 1), (BUFS + 1) * BUF_BYTES);
+	counts(p, 0, BUFS, 0, 0);
+	assert_int_equal(weir_pool_next_back(p), -1);
+	/* two packets in one buffer */
+	weir_pool_arrived(p, 3);
+	weir_pool_deliver(p, 3);
+	weir_pool_arrived(p, 3);
+	weir_pool_deliver(p, 3);
+	counts(p, 0, BUFS - 1, 1, 0);
+	weir_pool_return(p, 3);
+	counts(p, 0, BUFS - 1, 1, 0);
+	assert_int_equal(weir_pool_next_back(p), -1);
+	weir_pool_hold(p, 3);
+	counts(p, 0, BUFS - 1, 0, 1);
+	assert_int_equal(weir_pool_unhold(p, 3), 0);
+	counts(p, 1, BUFS - 1, 0, 0);
+	/* the ring has room for one of the two */
+	assert_int_equal(weir_pool_next_back(p), 3);
+	assert_int_equal(p->bufs[3].refs, 2);
+	weir_pool_gave_back(p, 3, 1);
+	counts(p, 1, BUFS - 1, 0, 0);
+	/* a third packet of it arrives before the second reference went */
+	weir_pool_arrived(p, 3);
+	weir_pool_deliver(p, 3);
+	counts(p, 0, BUFS - 1, 1, 0);
+	assert_int_equal(weir_pool_next_back(p), -1);
+	weir_pool_return(p, 3);
+	assert_int_equal(weir_pool_next_back(p), 3);
+	assert_int_equal(p->bufs[3].refs, 2);
+	weir_pool_gave_back(p, 3, 2);
+	counts(p, 0, BUFS, 0, 0);
+	assert_int_equal(weir_pool_next_back(p), -1);
+	weir_pool_free(p);
+}
+
+/* The kernel's side: how many references it has given out and not got back. */
+struct zc_model {
+	unsigned out, lent, held;
+};
+
+static void zc_step(struct weir_pool *p, struct zc_model *m)
+{
+	uint32_t i = (uint32_t)t_rand_below(BUFS);
+	int back;
+
+	switch (t_rand_below(6)) {
+	case 0:
+	case 1:
+		weir_pool_arrived(p, i);
+		weir_pool_deliver(p, i);
+		m[i].out++;
+		m[i].lent++;
+		break;
+	case 2:
+		if (m[i].lent) {
+			weir_pool_return(p, i);
+			m[i].lent--;
+		}
+		break;
+	case 3:
+		if (m[i].lent) {
+			weir_pool_hold(p, i);
+			m[i].lent--;
+			m[i].held++;
+		}
+		break;
+	case 4:
+		assert_int_equal(weir_pool_unhold(p, i), m[i].held ? 0 : -EINVAL);
+		m[i].held -= m[i].held > 0;
+		break;
+	default:
+		back = weir_pool_next_back(p);
+		if (back < 0)
+			break;
+		assert_true(m[back].out && !m[back].lent && !m[back].held);
+		assert_int_equal(p->bufs[back].refs, m[back].out);
+		weir_pool_gave_back(p, (uint32_t)back, 1);
+		m[back].out--;
+	}
+}
+
+static void zc_random(void **state)
+{
+	struct zc_model m[BUFS] = { 0 };
+	struct weir_pool *p = pool_new_zc();
+	int i;
+
+	(void)state;
+	for (unsigned n = 0; n < 200000; n++) {
+		zc_step(p, m);
+		if (n % 64 == 0)
+			assert_true(weir_pool_check(p));
+	}
+	for (uint32_t b = 0; b < BUFS; b++) {
+		for (; m[b].lent; m[b].lent--)
+			weir_pool_return(p, b);
+		for (; m[b].held; m[b].held--)
+			assert_int_equal(weir_pool_unhold(p, b), 0);
+	}
+	while ((i = weir_pool_next_back(p)) >= 0) {
+		assert_int_equal(p->bufs[i].refs, m[i].out);
+		weir_pool_gave_back(p, (uint32_t)i, m[i].out);
+		m[i].out = 0;
+	}
+	counts(p, 0, BUFS, 0, 0);
+	for (unsigned b = 0; b < BUFS; b++)
+		assert_int_equal(m[b].out, 0);
+	weir_pool_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_CASE(one_life),
-		T_CASE(exhaustion),
-		T_CASE(random_steps),
-		T_CASE(bad_sizes),
+		T_CASE(one_life),  T_CASE(exhaustion), T_CASE(random_steps),
+		T_CASE(bad_sizes), T_CASE(zc_life),    T_CASE(zc_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
