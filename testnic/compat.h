@@ -60,6 +60,13 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define __netif_napi_del_locked(napi)			__netif_napi_del(napi)
 #define netif_napi_add_locked(dev, napi, poll)		netif_napi_add(dev, napi, poll)
 #define netif_napi_add_config_locked(dev, napi, poll, index) netif_napi_add(dev, napi, poll)
+#define netif_napi_set_irq_locked(napi, irq)		netif_napi_set_irq(napi, irq)
+#endif
+/* Kbuild looks for it. What an interrupt says of itself so that any context may move it. */
+#ifdef WEIRNIC_HAVE_MOVE_PCNTXT
+#define WEIRNIC_IRQ_STATUS	IRQ_MOVE_PCNTXT
+#else
+#define WEIRNIC_IRQ_STATUS	0
 #endif
 /* Kbuild looks for it: stable kernels got it late. */
 #ifndef WEIRNIC_HAVE_NETMEM_SYNC

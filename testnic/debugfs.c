@@ -8,6 +8,7 @@
  *	namespace.
  *
  *	stats			counters, one "name value" per line
+ *	cpus			"rxN.cpuM FRAMES": where they were worked off
  *	fault/seed		restarts all random sequences, zeroes hits
  *	fault/delay_us		how long the delay fault delays
  *	fault/NAME		"EVERY [TIMES]", "0" is off
@@ -32,7 +33,7 @@
  *
  * Tests:
  *	tests/vm/t/nic_stats.sh, tests/vm/t/nic_faults.sh,
- *	tests/vm/t/nic_rules.sh
+ *	tests/vm/t/nic_rules.sh, tests/vm/t/nic_irq.sh
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -142,6 +143,19 @@ static int stats_show(struct seq_file *s, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+static int cpus_show(struct seq_file *s, void *v)
+{
+	const struct weirnic_dev *wd = s->private;
+	unsigned int i, cpu;
+
+	for (i = 0; i < wd->ndev->num_rx_queues; i++)
+		for_each_possible_cpu(cpu)
+			seq_printf(s, "rx%u.cpu%u %llu\n", i, cpu,
+				   READ_ONCE(wd->rxq[i].cpu_frames[cpu]));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(cpus);
+
 /**
  * weirnic_debugfs_add() - make a device's directory
  * @wd: the device, complete
@@ -155,6 +169,7 @@ void weirnic_debugfs_add(struct weirnic_dev *wd)
 	dir = debugfs_create_dir(dev_name(wd->dma), weirnic_root);
 	wd->debugfs = dir;
 	debugfs_create_file("stats", 0444, dir, wd, &stats_fops);
+	debugfs_create_file("cpus", 0444, dir, wd, &cpus_fops);
 	sub = debugfs_create_dir("fault", dir);
 	debugfs_create_file("seed", 0644, sub, wf, &seed_fops);
 	debugfs_create_u32("delay_us", 0644, sub, &wf->delay_us);

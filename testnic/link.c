@@ -66,7 +66,8 @@ MODULE_PARM_DESC(pack, "payloads share buffers: 0 never, 1 where larger than a p
 
 bool weirnic_param_spread = true;
 module_param_named(spread, weirnic_param_spread, bool, 0644);
-MODULE_PARM_DESC(spread, "interrupt of Rx queue N on the N-th CPU; else on the sender's CPU");
+MODULE_PARM_DESC(spread, "interrupt of Rx queue N on the N-th CPU; else on the sender's CPU; "
+		 "in both cases only where /proc/irq leaves it every CPU");
 
 static DEFINE_SPINLOCK(carrier_lock);
 static DEFINE_IDA(parent_ids);

@@ -40,7 +40,6 @@
  * Tests:
  *	tests/vm/t/nic_rings.sh, tests/vm/t/nic_channels.sh, tests/vm/t/zcrx_*.sh
  */
-#include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
 #include <net/netdev_queues.h>
@@ -100,7 +99,6 @@ static void rxq_start(struct weirnic_rxq *rxq, const struct weirnic_rx_mem *mem)
 	rxq->partial = 0;
 	rxq->safe_pool = NULL;
 	rxq->late = false;
-	rxq->irq_cpu = cpumask_local_spread(rxq->index, NUMA_NO_NODE);
 	page_pool_enable_direct_recycling(rxq->mem.pool, &rxq->napi);
 	weirnic_rx_refill(rxq);
 	napi_enable_locked(&rxq->napi);
@@ -313,6 +311,7 @@ static void queues_up(struct weirnic_dev *wd, struct prepared *p)
 		struct weirnic_txq *txq = &wd->txq[i];
 
 		netif_napi_add_config_locked(ndev, &rxq->napi, weirnic_rx_poll, i);
+		netif_napi_set_irq_locked(&rxq->napi, rxq->irq);
 		rxq_start(rxq, &p->rx[i]);
 		netif_queue_set_napi(ndev, i, NETDEV_QUEUE_TYPE_RX, &rxq->napi);
 		txq->ring = p->tx[i];
@@ -379,6 +378,11 @@ int weirnic_open(struct net_device *ndev)
 
 	if (err)
 		return err;
+	err = weirnic_irqs_request(wd, p.count);
+	if (err) {
+		prepared_free(&p);
+		return err;
+	}
 	queues_up(wd, &p);
 	weirnic_link_up(wd, true);
 	return 0;
@@ -400,6 +404,7 @@ int weirnic_stop(struct net_device *ndev)
 		mem_free(&mem);
 	}
 	synchronize_net();
+	weirnic_irqs_release(wd, 0);
 	return 0;
 }
 
@@ -418,10 +423,15 @@ static int reconfigure(struct weirnic_dev *wd, u32 count)
 	err = prepare(wd, count, &new);
 	if (err)
 		goto free_old;
+	err = weirnic_irqs_request(wd, count);
+	if (err)
+		goto free_new;
 	queues_down(wd, &old);
 	if (count != old_count)
 		err = netif_set_real_num_queues(wd->ndev, count, count);
 	queues_up(wd, err ? &old : &new);
+	weirnic_irqs_release(wd, wd->ndev->real_num_rx_queues);
+free_new:
 	prepared_free(&new);
 free_old:
 	prepared_free(&old);
@@ -478,18 +488,19 @@ int weirnic_rings_set(struct weirnic_dev *wd, u32 rx_count, u32 tx_count, u32 rx
 
 int weirnic_queues_init(struct weirnic_dev *wd)
 {
+	int err = -ENOMEM;
 	u32 i;
 
 	wd->rxq = kvcalloc(wd->ndev->num_rx_queues, sizeof(*wd->rxq), GFP_KERNEL);
 	wd->txq = kvcalloc(wd->ndev->num_tx_queues, sizeof(*wd->txq), GFP_KERNEL);
-	if (!wd->rxq || !wd->txq) {
-		weirnic_queues_fini(wd);
-		return -ENOMEM;
-	}
+	if (!wd->rxq || !wd->txq)
+		goto fail;
 	for (i = 0; i < wd->ndev->num_rx_queues; i++) {
 		wd->rxq[i].wd = wd;
 		wd->rxq[i].index = i;
-		weirnic_rx_init(&wd->rxq[i]);
+		err = weirnic_rx_init(&wd->rxq[i]);
+		if (err)
+			goto fail;
 	}
 	for (i = 0; i < wd->ndev->num_tx_queues; i++) {
 		wd->txq[i].wd = wd;
@@ -497,11 +508,21 @@ int weirnic_queues_init(struct weirnic_dev *wd)
 		u64_stats_init(&wd->txq[i].stats.syncp);
 		u64_stats_init(&wd->txq[i].xmit_stats.syncp);
 	}
-	return 0;
+	err = weirnic_irqs_init(wd);
+	if (!err)
+		return 0;
+fail:
+	weirnic_queues_fini(wd);
+	return err;
 }
 
 void weirnic_queues_fini(struct weirnic_dev *wd)
 {
+	u32 i;
+
+	weirnic_irqs_fini(wd);
+	for (i = 0; wd->rxq && i < wd->ndev->num_rx_queues; i++)
+		kfree(wd->rxq[i].cpu_frames);
 	kvfree(wd->rxq);
 	kvfree(wd->txq);
 	wd->rxq = NULL;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * rx.c - the receiving driver: interrupt, NAPI, refill
+ * rx.c - the receiving driver: NAPI, refill
  *
  * Theory:
  *	The wire leaves completed frames in rxq->done and raises the queue's
- *	"interrupt": a call on the CPU that the queue's interrupts belong to
- *	(queue index over the online CPUs), which schedules the NAPI there. So
+ *	interrupt (irq.c), which schedules the NAPI on the interrupt's CPU. So
  *	sender and receiver use different CPUs, as with hardware.
  *
  *	The NAPI moves done to its own list, gives frames to GRO, refills the
@@ -33,8 +32,7 @@
  *	Failed allocations are counted; the ring stays short until the next kick.
  *
  * Sources:
- *	net/core/dev.c (napi_schedule_prep(), napi_complete_done()),
- *	kernel/smp.c, Linux 7.3.
+ *	net/core/dev.c (napi_schedule_prep(), napi_complete_done()), Linux 7.3.
  *
  * Tests:
  *	tests/vm/t/nic_wire.sh, tests/vm/t/zcrx_*.sh
@@ -45,27 +43,14 @@
 
 #define REFILL_BATCH	32
 
-/* On the CPU of the queue's interrupts. */
-static void interrupt(void *data)
-{
-	struct weirnic_rxq *rxq = data;
-
-	__napi_schedule_irqoff(&rxq->napi);
-}
-
 /**
- * weirnic_rx_kick() - the queue's interrupt
+ * weirnic_rx_kick() - the queue's interrupt, where its NAPI is not scheduled anyhow
  * @rxq: the queue; any context with bottom halves off, or hard interrupts
  */
 void weirnic_rx_kick(struct weirnic_rxq *rxq)
 {
-	int cpu = READ_ONCE(rxq->irq_cpu);
-
-	if (!napi_schedule_prep(&rxq->napi))
-		return;
-	if (!READ_ONCE(weirnic_param_spread) || cpu == smp_processor_id() || !cpu_online(cpu) ||
-	    smp_call_function_single_async(cpu, &rxq->irq))
-		__napi_schedule(&rxq->napi);
+	if (napi_schedule_prep(&rxq->napi))
+		weirnic_irq_raise(rxq);
 }
 
 static enum hrtimer_restart delay_over(struct hrtimer *timer)
@@ -77,15 +62,18 @@ static enum hrtimer_restart delay_over(struct hrtimer *timer)
 /**
  * weirnic_rx_init() - set up what a queue has for all its life
  * @rxq: the queue, zeroed but for wd and index
+ *
+ * Return: 0 or -ENOMEM; cpu_frames is the caller's to free.
  */
-void weirnic_rx_init(struct weirnic_rxq *rxq)
+int weirnic_rx_init(struct weirnic_rxq *rxq)
 {
 	spin_lock_init(&rxq->lock);
 	u64_stats_init(&rxq->stats.syncp);
 	__skb_queue_head_init(&rxq->done);
 	__skb_queue_head_init(&rxq->ready);
-	INIT_CSD(&rxq->irq, interrupt, rxq);
 	hrtimer_setup(&rxq->delay_timer, delay_over, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	rxq->cpu_frames = kcalloc(nr_cpu_ids, sizeof(*rxq->cpu_frames), GFP_KERNEL);
+	return rxq->cpu_frames ? 0 : -ENOMEM;
 }
 
 static u32 allocate(struct weirnic_rxq *rxq, netmem_ref *batch, u32 want, u32 *failed)
@@ -196,6 +184,7 @@ static void await_due(struct weirnic_rxq *rxq)
 int weirnic_rx_poll(struct napi_struct *napi, int budget)
 {
 	struct weirnic_rxq *rxq = container_of(napi, struct weirnic_rxq, napi);
+	u64 *frames = &rxq->cpu_frames[smp_processor_id()];
 	struct sk_buff *skb;
 	int work = 0;
 
@@ -211,6 +200,7 @@ int weirnic_rx_poll(struct napi_struct *napi, int budget)
 		napi_gro_receive(napi, skb);
 		work++;
 	}
+	WRITE_ONCE(*frames, *frames + work);
 	weirnic_rx_refill(rxq);
 	weirnic_rx_wake_waiters(rxq);
 	if (work < budget) {

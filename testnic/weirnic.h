@@ -7,7 +7,7 @@
  * parent, so that the core treats it as hardware.
  *
  *   ndo_start_xmit -> Tx ring -> Tx NAPI: tso.c cuts, wire.c steers, dma.c writes  (sender's CPU)
- *                                   | frame in rxq->done, "interrupt"
+ *                                   | frame in rxq->done, interrupt (irq.c)
  *                                   v
  *                     Rx NAPI of the peer: GRO, stack, refill        (the queue's interrupt CPU)
  *
@@ -170,8 +170,13 @@ struct weirnic_rxq {
 	struct weirnic_dev *wd;
 	u32 index;
 	struct napi_struct napi;
-	call_single_data_t irq;		/* the "interrupt": schedules the NAPI on irq_cpu */
-	int irq_cpu;
+	call_single_data_t irq_call;	/* brings the interrupt to its CPU */
+	unsigned int irq;		/* its number, for the life of the device */
+	int irq_cpu;			/* where it is raised */
+	bool irq_bound;			/* not every CPU may have it */
+	u32 irq_raised;			/* 1: the NAPI is to be scheduled; irq.c */
+	char irq_name[IFNAMSIZ + 16];	/* "wn0-rx-0" */
+	u64 *cpu_frames;		/* by CPU: worked off by the NAPI there, NAPI only */
 	struct sk_buff_head ready;	/* taken from done by the NAPI, NAPI only */
 	struct hrtimer delay_timer;	/* a delayed completion falls due */
 
@@ -234,6 +239,8 @@ struct weirnic_dev {			/* netdev_priv() */
 	struct device *dma;		/* = &pdev->dev */
 	struct weirnic_rxq *rxq;	/* ndev->num_rx_queues of them */
 	struct weirnic_txq *txq;	/* ndev->num_tx_queues */
+	unsigned int irq_first;		/* of num_rx_queues interrupts; 0: there are none */
+	u32 irq_count;			/* as many queues have a handler: those in use */
 
 	/* Under the ops lock; the data path reads split and hds_thresh by READ_ONCE. */
 	u32 rx_ring, tx_ring;		/* wanted sizes, powers of two */
@@ -290,12 +297,19 @@ int weirnic_rings_set(struct weirnic_dev *wd, u32 rx_count, u32 tx_count, u32 rx
 		      bool split, u32 hds_thresh, struct netlink_ext_ack *extack);
 int weirnic_channels_set(struct weirnic_dev *wd, u32 count);
 
-/* rx.c: refill, Rx NAPI, interrupt */
+/* irq.c: interrupts of the Rx queues */
+int weirnic_irqs_init(struct weirnic_dev *wd);
+void weirnic_irqs_fini(struct weirnic_dev *wd);
+int weirnic_irqs_request(struct weirnic_dev *wd, u32 count);
+void weirnic_irqs_release(struct weirnic_dev *wd, u32 count);
+void weirnic_irq_raise(struct weirnic_rxq *rxq);
+
+/* rx.c: refill, Rx NAPI */
 int weirnic_rx_poll(struct napi_struct *napi, int budget);
 void weirnic_rx_refill(struct weirnic_rxq *rxq);
 void weirnic_rx_kick(struct weirnic_rxq *rxq);		/* schedule the NAPI on its CPU */
 void weirnic_rx_wake_waiters(struct weirnic_rxq *rxq);
-void weirnic_rx_init(struct weirnic_rxq *rxq);
+int weirnic_rx_init(struct weirnic_rxq *rxq);
 
 /* tx.c: transmit, Tx NAPI */
 netdev_tx_t weirnic_start_xmit(struct sk_buff *skb, struct net_device *ndev);

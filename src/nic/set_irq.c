@@ -5,16 +5,18 @@
  * Theory: the kernel has them in /proc/irq/N/smp_affinity_list.  Interrupts are numbers of the
  *	machine and are used again: when a driver gave one back, another device may get it.  So
  *	where the kernel tells the interrupts of this interface, one that is not among them is none
- *	of ours any more.
- * Invariants: 1. an interrupt that is known to be another device's is neither read nor written.
+ *	of ours any more if anybody handles it.  One that nobody handles may be that of a queue of
+ *	ours that is switched off, which the kernel tells no longer; to move it harms nobody.
+ * Invariants: 1. an interrupt that another device handles is neither read nor written where the
+ *	kernel tells ours.
  * Ownership: texts are the caller's.
  * Threads: one context from one thread at a time.
  * Errors: -ENOENT: no such interrupt, or it is not this interface's; -EPERM, -EIO: the kernel keeps
  *	the CPUs itself (a managed interrupt); -EACCES, -EROFS: /proc is not ours to write.
  * Sources: kernel/irq/proc.c (write_irq_affinity: -EPERM, in older kernels -EIO),
  *	kernel/irq/manage.c (irq_can_set_affinity_usr), net/core/netdev-genl.c
- *	(netdev_nl_napi_fill_one), Linux 7.3
- * Tests: tests/vm/t/nic_kind_set.sh
+ *	(netdev_nl_napi_fill_one), kernel/irq/irqdesc.c (actions_show), Linux 7.3
+ * Tests: tests/vm/t/nic_kind_set.sh, tests/vm/t/nic_apply.sh
  */
 #include <fcntl.h>
 #include <linux/genetlink.h>
@@ -44,6 +46,14 @@ static int napi_cb(const struct nlmsghdr *h, void *user)
 	return MNL_CB_OK;
 }
 
+static bool unhandled(uint32_t irq)
+{
+	char path[64], handlers[256];
+
+	snprintf(path, sizeof(path), "/sys/kernel/irq/%u/actions", irq);
+	return !nic_path_read(path, handlers, sizeof(handlers)) && !handlers[0];
+}
+
 /* Where the kernel does not tell interrupts, it may be this interface's. */
 static bool may_be_ours(struct nic_ctx *ctx, uint32_t irq)
 {
@@ -54,7 +64,7 @@ static bool may_be_ours(struct nic_ctx *ctx, uint32_t irq)
 	mnl_attr_put_u32(msg, WEIR_NETDEV_A_NAPI_IFINDEX, ctx->ifindex);
 	if (nic_nl_talk(ctx, msg, napi_cb, &search, "netdev NAPI", NULL))
 		return true;
-	return search.found || !search.any;
+	return search.found || !search.any || unhandled(irq);
 }
 
 static int path_of(struct nic_ctx *ctx, const char *key, char *path, size_t bytes,

@@ -231,9 +231,26 @@ stream_gone() {
 	! kill -0 "$server" 2>/dev/null
 }
 
+# irq_of NAME: the number of the interrupt that is called so ("wn0-rx-3")
+irq_of() {
+	awk -v name="$1" '$NF == name { print $1 + 0 }' /proc/interrupts
+}
+
+# nic_irqs DEV: where the interrupts of its queues may go
+nic_irqs() {
+	local irq name
+
+	awk -v name="^$1-rx-" '$NF ~ name { print $1 + 0, $NF }' /proc/interrupts |
+		while read -r irq name; do
+			echo "$name: CPUs $(<"/proc/irq/$irq/smp_affinity_list")"
+		done
+}
+export -f nic_irqs
+
 # nic_state FILE: all that independent readers see of wn0
 nic_state() {
 	in_a bash -c '
+		nic_irqs wn0
 		ethtool -g wn0
 		ethtool -k wn0
 		ethtool -l wn0
@@ -258,6 +275,24 @@ no_journal() {
 
 nic() {
 	in_a weir nic "$@"
+}
+
+# zctest SCENARIO...: weir-zctest on the plane zcrx, which sets wn0 up by itself; afterwards the NIC
+# must be as before, to the byte, and no journal left
+zctest() {
+	local status
+
+	nic_state before.state
+	weir-zctest "$@"
+	status=$?
+	[ $status -eq 0 ] || return $status
+	nic_same before.state "after weir-zctest"
+	no_journal "after weir-zctest"
+}
+
+# thorough MANY FEW: the first word in a thorough run, else the second
+thorough() {
+	[ "$(fact thorough)" = yes ] && echo "$1" || echo "$2"
 }
 
 cleanup() {

@@ -21,7 +21,7 @@
 # journals (folder), other and here (another namespace and this one, as ip takes them), enter (the
 # command line that enters the other one).
 
-by_weir='gro_flush|defer|irq_suspend|hds_' # of weir's status: what ethtool does not show
+by_weir='gro_flush|defer|irq_suspend|hds_|cpus' # of weir's status: what ethtool does not show
 
 torture_fail() {
 	echo "FAILED: WEIR_TEST_SEED=$seed TORTURE=1: $*"
@@ -116,7 +116,10 @@ draw_words() {
 	draw 4 && [ $n = 0 ] && pick 2 3 4 && words+=(--channels "$word")
 	draw 5 && [ $n = 0 ] && words+=(--defer-hard-irqs $((n + 2)) --gro-flush-timeout 0.00002)
 	draw 8 && [ $n = 0 ] && words+=(--gro-hw)
-	return 0
+	[ $n -ge 6 ] || return 0 # no draw of its own: what old seeds mean stays
+	word=$((n - 6))
+	[[ ${words[*]} = *"--queues 2"* ]] && word=$word,$((7 - n))
+	words+=(--irq-cpu "$word")
 }
 
 apply() {

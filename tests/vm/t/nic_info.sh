@@ -256,12 +256,21 @@ rules() {
 sysfs() { with_sys a sh -c "echo $2 >/sys/class/net/wn0/$1"; }
 
 napi() {
-	local ids
+	local ids every_cpu checked
 
+	every_cpu="0-$(($(nproc) - 1))"
 	look
 	ids=$(sed -n 's/.*\.napi_id=//p' <<<"$state" | sort -u | wc -l)
 	[ "$ids" = 8 ] || fail "$ids NAPI numbers of 8 queues"
-	is queues.0.irq null # the NIC has no interrupts
+	for checked in 0 3 7; do
+		is queues.$checked.irq "$(irq_of wn0-rx-$checked)"
+		is queues.$checked.cpus "$every_cpu"
+	done
+	echo 1 >"/proc/irq/$(irq_of wn0-rx-3)/smp_affinity_list"
+	now queues.3.cpus 1
+	is queues.2.cpus "$every_cpu"
+	echo "$every_cpu" >"/proc/irq/$(irq_of wn0-rx-3)/smp_affinity_list"
+	now queues.3.cpus "$every_cpu"
 	is queues.0.uses '[]'
 	sysfs napi_defer_hard_irqs 9
 	sysfs gro_flush_timeout 50000

@@ -19,7 +19,7 @@ step=6
 [ "$(fact thorough)" = yes ] && step=1
 in_a bash -s $step $((RANDOM % step + 1)) <<'INSIDE' || fail "killed and not put back"
 # All of this in namespace a: entering it for each command would take longer than the command.
-wish=(--queue 2 --queues 2 --flow tcp:10.77.0.1:5201)
+wish=(--queue 2 --queues 2 --flow tcp:10.77.0.1:5201 --irq-cpu 1,0)
 limit=400
 step=$1 first=$2
 
@@ -28,6 +28,7 @@ fail() {
 	exit 1
 }
 state() {
+	nic_irqs wn0
 	ethtool -g wn0
 	ethtool -k wn0
 	ethtool -l wn0

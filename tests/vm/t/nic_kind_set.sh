@@ -207,27 +207,40 @@ else
 fi
 
 # ----------------------------------------------------------------- interrupts
-# The test NIC has none, so one of the machine's serves: the kernel does not say whose it is.
-irq=$(awk -F: '/ttyS0/ { print $1 + 0 }' /proc/interrupts)
-if [ -n "$irq" ] && [ -w "/proc/irq/$irq/smp_affinity_list" ]; then
-	cpus() { cat "/proc/irq/$irq/smp_affinity_list"; }
-	first=$(kind get irq "$irq") || fail "CPUs of $irq"
-	[ "$first" = "$(cpus)" ] || fail "CPUs of $irq: '$first'"
-	kind set irq "$irq" 1 || fail "interrupt $irq to CPU 1"
-	[ "$(cpus)" = 1 ] || fail "CPUs of $irq: $(cpus)"
-	by_line irq "$irq" 0
-	kind set irq "$irq" "$first" || fail "interrupt $irq back"
-	[ "$(cpus)" = "$first" ] || fail "CPUs of $irq at the end: $(cpus)"
-	kind set irq "$irq" 99 2>err && fail "a CPU that there is not"
-	grep -q "list of CPUs" err || fail "a CPU that there is not: $(cat err)"
-	[ "$(cpus)" = "$first" ] || fail "CPUs of $irq after refusals: $(cpus)"
-else
-	fail "no interrupt of ttyS0: $(cat /proc/interrupts)"
-fi
-# the timer's may not be moved, as a managed one
+cpus() { cat "/proc/irq/$irq/smp_affinity_list"; }
+irq=$(irq_of wn0-rx-5)
+first=$(kind get irq "$irq") || fail "CPUs of $irq"
+[ "$first" = "$(cpus)" ] || fail "CPUs of $irq: '$first'"
+kind set irq "$irq" 1 || fail "interrupt $irq to CPU 1"
+[ "$(cpus)" = 1 ] || fail "CPUs of $irq: $(cpus)"
+by_line irq "$irq" 0
+kind set irq "$irq" "$first" || fail "interrupt $irq back"
+[ "$(cpus)" = "$first" ] || fail "CPUs of $irq at the end: $(cpus)"
+kind set irq "$irq" 99 2>err && fail "a CPU that there is not"
+grep -q "list of CPUs" err || fail "a CPU that there is not: $(cat err)"
+[ "$(cpus)" = "$first" ] || fail "CPUs of $irq after refusals: $(cpus)"
+# another device's is left alone
+refused ENOENT "not one of wn0" set irq "$(irq_of ttyS0)" 1
+refused ENOENT "not one of wn0" get irq "$(irq_of wn1-rx-1)"
+refused ENOENT "not one of wn0" get irq 9999
+# a queue that is switched off keeps its interrupt, which nobody handles then
+kind set channels - 4 || fail "four channels"
+kind set irq "$irq" 1 || fail "interrupt $irq of a queue that is off"
+[ "$(cpus)" = 1 ] || fail "CPUs of $irq of a queue that is off: $(cpus)"
+refused ENOENT "not one of wn0" set irq "$(irq_of wn1-rx-1)" 1
+kind set channels - 8 || fail "eight channels"
+is irq "$irq" 1
+kind set irq "$irq" "$first" || fail "interrupt $irq back, with its queue"
+# with the link down nobody tells whose it is; the timer's may not be moved, as a managed one
+ip -n a link set wn0 down
 kind set irq 0 1 2>err && fail "the timer was moved"
 grep -qxE 'EIO|EPERM' err && grep -q managed err || fail "the timer: $(cat err)"
 refused ENOENT "" get irq 9999
+kind set irq "$irq" 1 || fail "interrupt $irq to CPU 1 with the link down"
+[ "$(cpus)" = 1 ] || fail "CPUs of $irq with the link down: $(cpus)"
+ip -n a link set wn0 up && carrier_comes
+is irq "$irq" 1
+kind set irq "$irq" "$first" || fail "interrupt $irq back with the link up"
 refused EINVAL "legal is" get irq ttyS0
 [ "$(kind target irq "$irq" 0-1 1)" = 1 ] || fail "target of an interrupt"
 nothing_else "at the end"
