@@ -86,15 +86,11 @@ static int write_pidfile(const struct i3_config *conf)
 
 static int run(const struct i3_config *conf)
 {
-	struct weir_engine_opts opts = { .size = sizeof(opts), .plane = conf->plane };
 	struct weir_engine *e = NULL;
-	struct weir_error err = { 0 };
 	int code;
 
-	if (weir_engine_open(&e, &opts, &err)) {
-		weir_error_print(stderr, &err);
+	if (tool_engine_open(&e, "weir iperf3", &conf->engine))
 		return TOOL_EXIT_FAILED;
-	}
 	woken = e;
 	code = conf->host ? i3_client(conf, e) : i3_server(conf, e);
 	woken = NULL;

@@ -20,6 +20,8 @@
 #include <cjson/cJSON.h>
 #include <weir/weir.h>
 
+#include "weir_tool.h"
+
 /* Limits of the protocol's partners. */
 #define I3_PORT 5201
 #define I3_COOKIE_BYTES 37 /* 36 letters and a NUL */
@@ -185,7 +187,7 @@ struct i3_config {
 	uint64_t idle_timeout_us;
 	uint32_t user_timeout_ms;
 	uint32_t cpu_plus_1;
-	enum weir_plane plane;
+	struct tool_engine engine;
 	struct i3_params test;
 	FILE *out;
 };

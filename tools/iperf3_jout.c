@@ -288,13 +288,11 @@ static void add_weir(struct i3_test *t)
 	const struct weir_engine_stats *now = &t->stats, *was = &t->stats_before;
 
 	cJSON_AddStringToObject(j, "version", weir_version());
-	cJSON_AddStringToObject(j, "plane", weir_plane_name(weir_engine_plane(t->engine)));
-	cJSON_AddStringToObject(j, "why", weir_engine_why(t->engine));
-	number(j, "rx_bytes", (double)(now->rx_bytes - was->rx_bytes));
-	number(j, "rx_copied_bytes", (double)(now->rx_copied_bytes - was->rx_copied_bytes));
+	tool_json_plane(j, t->engine, now->rx_bytes - was->rx_bytes,
+			now->rx_copied_bytes - was->rx_copied_bytes);
 	number(j, "rx_datagrams", (double)(now->rx_datagrams - was->rx_datagrams));
 	number(j, "tx_bytes", (double)(now->tx_bytes - was->tx_bytes));
-	/* both planes of the host send by copying */
+	/* all planes send by copying */
 	number(j, "tx_copied_bytes", (double)(now->tx_bytes - was->tx_bytes));
 	number(j, "tx_datagrams", (double)(now->tx_datagrams - was->tx_datagrams));
 	number(j, "syscalls", (double)(now->syscalls - was->syscalls));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * iperf3_opt.c - the command line of `weir iperf3`: iperf3's options, and --plane.
+ * iperf3_opt.c - the command line of `weir iperf3`: iperf3's options, and those of the engine.
  *
  * Theory: one table gives parsing, ranges and help.  Afterwards what belongs to one role only is
  *	checked, defaults that depend on other options are filled in, and what the table wrote in
@@ -30,7 +30,6 @@ static uint64_t port = I3_PORT, client_port, streams = 1, seconds = 10, omit, by
 static uint64_t block_bytes, window, mss, fq_rate, interval_us = 1000000, pacing_us = I3_PACING_US;
 static uint64_t connect_ms, receive_ms = 120000, send_ms, idle_s, control_ms = 10000;
 static uint64_t rate;
-static int plane = WEIR_PLANE_AUTO;
 
 /* Which options were given, where that matters. */
 static struct {
@@ -169,11 +168,7 @@ static const struct opt table[] = {
 	  .max = 60000000,
 	  .flags = OPT_NO_LIMITS,
 	  .help = "seconds between reports (0.1 to 60; default 1; 0: none)" },
-	{ .name = "plane",
-	  .kind = OPT_ENUM,
-	  .target = &plane,
-	  .names = tool_plane_names,
-	  .help = "how bytes move (default auto: the best one of this machine)" },
+	TOOL_ENGINE_OPTIONS(conf.engine),
 	{ .name = "bind",
 	  .letter = 'B',
 	  .kind = OPT_STRING,
@@ -531,7 +526,7 @@ static const struct opt_spec spec = {
 	.opts = table,
 	.notes = "Sizes take K, M, G, T (powers of 1024), rates the same (powers of 1000).\n"
 		 "The last line of a report says which plane was used, why, and what was copied.\n"
-		 "Environment: WEIR_PLANE as --plane.\n",
+		 "Environment: WEIR_PLANE as --plane, WEIR_IFNAME as --ifname.\n",
 };
 
 static int check_roles(void)
@@ -629,7 +624,6 @@ static void fill(void)
 	conf.connect_timeout_us = connect_ms * 1000;
 	conf.idle_timeout_us = idle_s * 1000000;
 	conf.user_timeout_ms = (uint32_t)send_ms;
-	conf.plane = (enum weir_plane)plane;
 	conf.out = stdout;
 	if (given.stamps && !conf.timestamps)
 		conf.timestamps = "%c ";

@@ -352,18 +352,46 @@ static void print_cpu(struct i3_test *t)
 			 t->peer_congestion);
 }
 
+/* What the plane zcrx has to add: what the NIC has placed, as far as it is known. */
+static const char *placed(struct i3_test *t, uint64_t bytes, char *buf, size_t buf_bytes)
+{
+	char queues[TOOL_QUEUES_BYTES], unit[I3_UNIT_BYTES];
+
+	tool_queues(t->engine, queues, sizeof(queues));
+	switch (tool_copied(t->engine)) {
+	case TOOL_COPIED_COUNTED:
+		snprintf(buf, buf_bytes, "; placed by the NIC %ss (%s)",
+			 i3_format_unit((double)bytes, 'A', unit), queues);
+		break;
+	case TOOL_COPIED_UNKNOWN:
+		snprintf(buf, buf_bytes, "; this kernel does not count what it copied (%s)",
+			 queues);
+		break;
+	case TOOL_COPIED_ALL:
+		snprintf(buf, buf_bytes, "; no NIC: the kernel copied all");
+		break;
+	case TOOL_COPIED_BY_PLANE:
+		buf[0] = '\0';
+		break;
+	}
+	return buf;
+}
+
 static void print_plane(struct i3_test *t)
 {
 	uint64_t received = t->stats.rx_bytes - t->stats_before.rx_bytes;
 	uint64_t copied = t->stats.rx_copied_bytes - t->stats_before.rx_copied_bytes;
 	uint64_t sent = t->stats.tx_bytes - t->stats_before.tx_bytes;
-	char a[I3_UNIT_BYTES], b[I3_UNIT_BYTES], c[I3_UNIT_BYTES];
+	char a[I3_UNIT_BYTES], b[I3_UNIT_BYTES], c[I3_UNIT_BYTES], more[TOOL_QUEUES_BYTES + 64];
 
-	/* both planes of the host send by copying; zero-copy sends will be counted apart */
-	i3_print(t, "weir: plane %s; copied %ss of %ss received, %ss sent\n",
+	if (tool_copied(t->engine) == TOOL_COPIED_ALL)
+		copied = received;
+	/* all planes send by copying; zero-copy sends will be counted apart */
+	i3_print(t, "weir: plane %s; copied %ss of %ss received, %ss sent%s\n",
 		 weir_engine_why(t->engine), /* begins with the plane's name */
 		 i3_format_unit((double)(copied + sent), 'A', a),
-		 i3_format_unit((double)received, 'A', b), i3_format_unit((double)sent, 'A', c));
+		 i3_format_unit((double)received, 'A', b), i3_format_unit((double)sent, 'A', c),
+		 placed(t, received - copied, more, sizeof(more)));
 }
 
 void i3_text_summary(struct i3_test *t)

@@ -59,6 +59,15 @@ static const struct opt options[] = {
 	  .kind = OPT_FLAG,
 	  .target = &opts.in_place,
 	  .help = "write FILE itself; otherwise FILE.part is written and renamed when whole" },
+	{ .name = "direct",
+	  .kind = OPT_FLAG,
+	  .target = &opts.direct,
+	  .help = "write FILE past the page cache (O_DIRECT), from the memory it was received "
+		  "into; only what is not aligned is copied" },
+	{ .name = "json",
+	  .kind = OPT_FLAG,
+	  .target = &opts.json,
+	  .help = "also report on standard output, for a program" },
 	{ .name = "sync",
 	  .kind = OPT_FLAG,
 	  .target = &opts.sync,
@@ -114,6 +123,21 @@ static void finish_if_idle(struct recv_app *app)
 		weir_engine_stop(app->engine);
 }
 
+/* Runs that wait for more bytes must not keep the memory that these are to be received into. */
+static void relieve(struct recv_app *app)
+{
+	struct weir_engine_stats stats;
+
+	if (!app->direct.on)
+		return;
+	weir_engine_get_stats(app->engine, &stats);
+	if (stats.buffers_held * 2 < stats.buffers)
+		return;
+	for (struct recv_stream *s = app->streams; s; s = s->next)
+		if (s->runs)
+			recv_direct_relieve(&app->direct, s->runs);
+}
+
 static void on_received(struct weir_sock *sock, struct weir_slice *slices, unsigned n, void *user)
 {
 	struct recv_stream *s = user;
@@ -122,6 +146,7 @@ static void on_received(struct weir_sock *sock, struct weir_slice *slices, unsig
 	for (unsigned i = 0; i < n; i++)
 		recv_stream_take(s, &slices[i]);
 	recv_run_ordered(s->app);
+	relieve(s->app);
 }
 
 static void on_ended(struct weir_sock *sock, int res, void *user)
@@ -261,12 +286,13 @@ static int serve(struct recv_app *app, const struct weir_addr *addrs, int count)
 	char why[RECV_WHY_BYTES];
 	int code = TOOL_EXIT_FAILED, error = 0;
 
-	if (tool_engine_open(&app->engine, "weir recv", app->opts.plane))
+	if (tool_engine_open(&app->engine, "weir recv", &app->opts.engine))
 		return TOOL_EXIT_FAILED;
 	tool_stop_on_signals(app->engine);
 	stream_progress_init(&app->progress, app->opts.show, app->opts.quiet,
 			     weir_plane_name(weir_engine_plane(app->engine)));
-	if (stream_out_open(&app->out, app->opts.file, app->opts.in_place, why, sizeof(why))) {
+	recv_direct_init(&app->direct, weir_engine_plane(app->engine) != WEIR_PLANE_EPOLL);
+	if (recv_transfer_open_file(app, why, sizeof(why))) {
 		fprintf(stderr, "weir recv: %s\n", why);
 	} else if (!listen_on(app, addrs, count)) {
 		announce(app);
@@ -276,6 +302,7 @@ static int serve(struct recv_app *app, const struct weir_addr *addrs, int count)
 			recv_transfer_fail(app, NULL, "waiting failed: %s", strerror(-error));
 		code = error ? TOOL_EXIT_FAILED : exit_code(app);
 	}
+	recv_direct_close(&app->direct);
 	stream_out_abort(&app->out);
 	tool_stop_on_signals(NULL);
 	recv_close_listener(app);
@@ -284,13 +311,14 @@ static int serve(struct recv_app *app, const struct weir_addr *addrs, int count)
 		weir_sock_set_ops(app->streams->sock, NULL, NULL);
 		recv_stream_free(app->streams);
 	}
+	recv_direct_fini(&app->direct);
 	weir_engine_close(app->engine);
 	return code;
 }
 
 int cmd_recv(int argc, char **argv)
 {
-	struct recv_app app = { .out = { .fd = -1 } };
+	struct recv_app app = { .out = { .fd = -1 }, .direct = { .fd = -1 } };
 	struct weir_addr addrs[ADDRS_MAX];
 	char why[RECV_WHY_BYTES];
 	int first, code, count;
@@ -308,6 +336,11 @@ int cmd_recv(int argc, char **argv)
 					      "bytes carry no checksum");
 	if (!*opts.file)
 		return opt_usage_error(&spec, "bad FILE '': legal is a path or -");
+	if (!strcmp(opts.file, "-") && (opts.direct || opts.json))
+		return opt_usage_error(&spec,
+				       "--%s wants a FILE: standard output is where the "
+				       "bytes go",
+				       opts.direct ? "direct" : "json");
 	count = tool_resolve(opts.address, STREAM_PORT, opts.family, true, addrs, ADDRS_MAX, why,
 			     sizeof(why));
 	if (count == -EINVAL)

@@ -10,6 +10,7 @@
 
 #include <weir/weir.h>
 
+#include "recv_direct.h"
 #include "stream.h"
 #include "stream_file.h"
 #include "weir_tool.h"
@@ -22,7 +23,7 @@
 struct recv_opts {
 	const char *address;
 	const char *file;
-	int plane;
+	struct tool_engine engine;
 	int family;
 	int show;
 	bool raw;
@@ -30,6 +31,8 @@ struct recv_opts {
 	bool in_place;
 	bool sync;
 	bool checksum;
+	bool direct;
+	bool json;
 	bool quiet;
 	uint64_t timeout_us;
 };
@@ -76,6 +79,7 @@ struct recv_app;
  * @first, @last: what waits while blocked.
  * @queued: its bytes.
  * @paused: the library was told to receive nothing.
+ * @runs: payload on its way to the disk (--direct); NULL: it is written as it comes.
  * @peer_ended: the peer ended with @end_res.
  */
 struct recv_stream {
@@ -96,6 +100,7 @@ struct recv_stream {
 	struct recv_piece *last;
 	size_t queued;
 	bool paused;
+	struct weir_runs *runs;
 	bool peer_ended;
 	int end_res;
 	char peer[128];
@@ -138,6 +143,7 @@ struct recv_app {
 	struct weir_sock *listener;
 	struct recv_stream *streams;
 	struct stream_out out;
+	struct recv_direct direct;
 	struct recv_transfer transfer;
 	struct stream_progress progress;
 	struct weir_timer timer;
@@ -165,12 +171,23 @@ void recv_run_ordered(struct recv_app *app);
 
 /* recv_transfer.c; all return 0, or -errno with the transfer failed. */
 int recv_transfer_join(struct recv_stream *s);
-int recv_transfer_write(struct recv_stream *s, const void *data, size_t len);
+/* @data lies in @slice; NULL where it lies in a copy. */
+int recv_transfer_write(struct recv_stream *s, const struct weir_slice *slice, const void *data,
+			size_t len);
 int recv_transfer_end(struct recv_stream *s);
 int recv_transfer_raw_begin(struct recv_stream *s);
 void recv_transfer_raw_end(struct recv_stream *s);
 /* Says why on stderr (@s, or NULL: whose fault it is) and to the peer, aborts the file. */
 void recv_transfer_fail(struct recv_app *app, const struct recv_stream *s, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Opens FILE, for direct writes as well where that is wanted; 0, or -errno with @why. */
+int recv_transfer_open_file(struct recv_app *app, char *why, size_t why_bytes);
+
+/* recv_report.c */
+void recv_report(struct recv_app *app, uint64_t sum);
+/* @who may be empty; @what and @why follow each other. */
+void recv_report_failure(struct recv_app *app, const char *who, const char *what, const char *why);
+/* Why --direct does nothing for this file, if it does nothing. */
+void recv_report_no_direct(const struct recv_app *app);
 
 #endif

@@ -78,6 +78,7 @@ void recv_stream_free(struct recv_stream *s)
 	if (s->transfer_index >= 0)
 		s->app->transfer.streams[s->transfer_index] = NULL;
 	drop_queue(s);
+	recv_direct_leave(&s->app->direct, &s->runs);
 	stream_sum_free(s->sum);
 	free(s);
 }
@@ -174,13 +175,14 @@ static void take_record(struct recv_stream *s)
 		s->app->transfer.moved_ns = stream_now_ns();
 }
 
-static void take_payload(struct recv_stream *s, const uint8_t **at, size_t *len)
+static void take_payload(struct recv_stream *s, const struct weir_slice *slice, const uint8_t **at,
+			 size_t *len)
 {
 	size_t n = s->left < *len ? (size_t)s->left : *len;
 
 	if (s->state == RECV_RAW)
 		n = *len;
-	if (recv_transfer_write(s, *at, n))
+	if (recv_transfer_write(s, slice, *at, n))
 		return;
 	*at += n;
 	*len -= n;
@@ -194,8 +196,12 @@ static void take_payload(struct recv_stream *s, const uint8_t **at, size_t *len)
 	s->state = RECV_RECORD;
 }
 
-/* Return: bytes used; fewer than @len only when the stream is blocked. */
-static size_t eat(struct recv_stream *s, const uint8_t *data, size_t len)
+/*
+ * @data lies in @slice; NULL: in a copy.  Return: bytes used; fewer than @len only when the stream
+ * is blocked.
+ */
+static size_t eat(struct recv_stream *s, const struct weir_slice *slice, const uint8_t *data,
+		  size_t len)
 {
 	const uint8_t *at = data;
 
@@ -211,7 +217,7 @@ static size_t eat(struct recv_stream *s, const uint8_t *data, size_t len)
 			break;
 		case RECV_PAYLOAD:
 		case RECV_RAW:
-			take_payload(s, &at, &len);
+			take_payload(s, slice, &at, &len);
 			break;
 		case RECV_DONE:
 			recv_transfer_fail(s->app, s, "the peer sent data after its end");
@@ -272,7 +278,7 @@ void recv_stream_ended(struct recv_stream *s, int res)
 
 void recv_stream_take(struct recv_stream *s, struct weir_slice *slice)
 {
-	size_t used = s->first ? 0 : eat(s, slice->data, slice->len);
+	size_t used = s->first ? 0 : eat(s, slice, slice->data, slice->len);
 
 	if (used < slice->len && queue_piece(s, slice, used))
 		recv_transfer_fail(s->app, NULL, "out of memory");
@@ -282,7 +288,7 @@ static void run_queue(struct recv_stream *s)
 {
 	while (s->first && s->state != RECV_BLOCKED) {
 		struct recv_piece *piece = s->first;
-		size_t used = eat(s, piece->at, piece->len);
+		size_t used = eat(s, piece->held ? &piece->slice : NULL, piece->at, piece->len);
 
 		/* A failed transfer has thrown the queue away. */
 		if (s->first != piece)
@@ -379,8 +385,7 @@ void recv_stream_refuse(struct recv_stream *s, const char *why)
 	struct stream_result result = { .status = 1 };
 	struct recv_app *app = s->app;
 
-	stream_progress_clear(&app->progress);
-	fprintf(stderr, "weir recv: %s: refused: %s\n", s->peer, why);
+	recv_report_failure(app, s->peer, "refused: ", why);
 	snprintf(result.text, sizeof(result.text), "%s", why);
 	recv_stream_answer(s, &result);
 	if (app->transfer.active)

@@ -23,6 +23,27 @@
 
 #include "recv.h"
 
+int recv_transfer_open_file(struct recv_app *app, char *why, size_t why_bytes)
+{
+	int error;
+
+	error = stream_out_open(&app->out, app->opts.file, app->opts.in_place, why, why_bytes);
+	if (!error && app->opts.direct) {
+		recv_direct_open(&app->direct, &app->out);
+		recv_report_no_direct(app);
+	}
+	return error;
+}
+
+/* Nothing is written to the file any more. */
+static void close_direct(struct recv_app *app)
+{
+	for (unsigned i = 0; i < STREAM_COUNT_MAX; i++)
+		if (app->transfer.streams[i])
+			recv_direct_leave(&app->direct, &app->transfer.streams[i]->runs);
+	recv_direct_close(&app->direct);
+}
+
 /* The transfer is over: answers all its streams and forgets them. */
 static void reset(struct recv_app *app, const struct stream_result *result)
 {
@@ -60,8 +81,8 @@ void recv_transfer_fail(struct recv_app *app, const struct recv_stream *s, const
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
-	stream_progress_clear(&app->progress);
-	fprintf(stderr, "weir recv: %s%s%s\n", s ? s->peer : "", s ? ": " : "", why);
+	recv_report_failure(app, s ? s->peer : "", "", why);
+	close_direct(app);
 	if (app->out.in_place && app->out.regular)
 		fprintf(stderr, "weir recv: %s is incomplete\n", app->out.name);
 	shorten(result.text, why);
@@ -72,36 +93,19 @@ void recv_transfer_fail(struct recv_app *app, const struct recv_stream *s, const
 	reset(app, &result);
 }
 
-static void report(struct recv_app *app, uint64_t sum)
-{
-	struct recv_transfer *t = &app->transfer;
-	char text[160];
-
-	stream_progress_clear(&app->progress);
-	app->successes++;
-	if (app->opts.quiet)
-		return;
-	fprintf(stderr, "received %s",
-		stream_summary(t->bytes, app->progress.start_ns, text, sizeof(text)));
-	if (t->hello.count > 1)
-		fprintf(stderr, ", %u streams", t->hello.count);
-	if (t->hello.flags & STREAM_FLAG_CHECKSUM)
-		fprintf(stderr, ", checksum %016" PRIx64 " ok", sum);
-	fputc('\n', stderr);
-	tool_print_plane(stderr, app->engine);
-}
-
 static void complete(struct recv_app *app)
 {
 	struct recv_transfer *t = &app->transfer;
 	struct stream_result result = { .bytes = t->bytes, .sum = t->sum, .text = "ok" };
 	char why[RECV_WHY_BYTES];
 
+	close_direct(app);
 	if (stream_out_commit(&app->out, t->bytes, app->opts.sync, why, sizeof(why))) {
 		recv_transfer_fail(app, NULL, "%s", why);
 		return;
 	}
-	report(app, t->sum);
+	app->successes++;
+	recv_report(app, t->sum);
 	reset(app, &result);
 }
 
@@ -121,10 +125,27 @@ static void judge(struct recv_app *app)
 		complete(app);
 }
 
+/* Return: 0, or -errno with the transfer failed. */
+static int end_direct(struct recv_stream *s)
+{
+	struct recv_direct *d = &s->app->direct;
+
+	if (!s->runs)
+		return 0;
+	if (recv_direct_end(d, s->runs)) {
+		recv_transfer_fail(s->app, NULL, "%s", d->error_text);
+		return -EIO;
+	}
+	recv_direct_leave(d, &s->runs);
+	return 0;
+}
+
 int recv_transfer_end(struct recv_stream *s)
 {
 	struct recv_transfer *t = &s->app->transfer;
 
+	if (end_direct(s))
+		return -EIO;
 	s->state = RECV_DONE;
 	t->moved_ns = stream_now_ns();
 	if (t->done && (t->end_total != s->record.offset || t->end_sum != s->record.sum)) {
@@ -150,8 +171,7 @@ static int begin(struct recv_stream *s)
 	t->hello = s->hello;
 	t->moved_ns = stream_now_ns();
 	stream_progress_start(&app->progress);
-	if (app->out.fd < 0 &&
-	    stream_out_open(&app->out, app->opts.file, app->opts.in_place, why, sizeof(why))) {
+	if (app->out.fd < 0 && recv_transfer_open_file(app, why, sizeof(why))) {
 		t->streams[s->hello.index] = s;
 		recv_transfer_fail(app, NULL, "%s", why);
 		return -EIO;
@@ -169,6 +189,17 @@ static const char *misfit(const struct recv_transfer *t, const struct stream_hel
 	if (t->streams[h->index])
 		return "this stream is there already";
 	return NULL;
+}
+
+/* Return: 0, or -errno with the transfer failed. */
+static int join_direct(struct recv_stream *s)
+{
+	struct recv_app *app = s->app;
+
+	if (!app->direct.on || !recv_direct_join(&app->direct, app->transfer.hello.count, &s->runs))
+		return 0;
+	recv_transfer_fail(app, NULL, "%s", app->direct.error_text);
+	return -EIO;
 }
 
 int recv_transfer_join(struct recv_stream *s)
@@ -195,19 +226,32 @@ int recv_transfer_join(struct recv_stream *s)
 	s->transfer_index = s->hello.index;
 	s->state = RECV_RECORD;
 	t->joined++;
+	if (join_direct(s))
+		return -EIO;
 	/* Who comes now cannot be served: let the kernel say so. */
 	if (t->joined == t->hello.count && !app->opts.keep)
 		recv_close_listener(app);
 	return 0;
 }
 
-int recv_transfer_write(struct recv_stream *s, const void *data, size_t len)
+int recv_transfer_write(struct recv_stream *s, const struct weir_slice *slice, const void *data,
+			size_t len)
 {
 	struct recv_transfer *t = &s->app->transfer;
+	struct recv_direct *d = &s->app->direct;
 	char why[RECV_WHY_BYTES];
 	int error;
 
-	error = stream_out_write(&s->app->out, data, len, s->offset, why, sizeof(why));
+	if (s->runs && slice) {
+		size_t skip = (size_t)((const char *)data - (const char *)slice->data);
+
+		error = recv_direct_write(d, s->runs, slice, skip, len, s->offset);
+		if (error)
+			snprintf(why, sizeof(why), "%s", d->error_text);
+	} else {
+		error = stream_out_write(&s->app->out, data, len, s->offset, why, sizeof(why));
+		d->cached_bytes += len;
+	}
 	if (error) {
 		recv_transfer_fail(s->app, NULL, "%s", why);
 		return error;
@@ -237,6 +281,8 @@ int recv_transfer_raw_begin(struct recv_stream *s)
 	app->transfer.joined = 1;
 	s->transfer_index = 0;
 	s->state = RECV_RAW;
+	if (join_direct(s))
+		return -EIO;
 	if (!app->opts.keep)
 		recv_close_listener(app);
 	return 0;
@@ -244,5 +290,6 @@ int recv_transfer_raw_begin(struct recv_stream *s)
 
 void recv_transfer_raw_end(struct recv_stream *s)
 {
-	complete(s->app);
+	if (!end_direct(s))
+		complete(s->app);
 }

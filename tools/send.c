@@ -269,7 +269,7 @@ static void transfer(struct send_app *app)
 static int serve(struct send_app *app)
 {
 	app->in.fd = -1;
-	if (tool_engine_open(&app->engine, "weir send", app->opts.plane))
+	if (tool_engine_open(&app->engine, "weir send", &app->opts.engine))
 		return TOOL_EXIT_FAILED;
 	tool_stop_on_signals(app->engine);
 	stream_progress_init(&app->progress, app->opts.show, app->opts.quiet,

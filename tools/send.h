@@ -27,7 +27,7 @@
 struct send_opts {
 	const char *address;
 	const char *file;
-	int plane;
+	struct tool_engine engine;
 	int family;
 	int show;
 	bool raw;

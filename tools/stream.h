@@ -147,11 +147,7 @@ void stream_tune_socket(int fd);
 
 /* Options that recv and send share: entries of a table of struct opt. */
 #define STREAM_COMMON_OPTIONS(o, lines)                                                 \
-	{ .name = "plane",                                                              \
-	  .kind = OPT_ENUM,                                                             \
-	  .target = &(o).plane,                                                         \
-	  .names = tool_plane_names,                                                    \
-	  .help = "how bytes move" },                                                   \
+	TOOL_ENGINE_OPTIONS((o).engine),                                                \
 		{ .letter = '4',                                                        \
 		  .kind = OPT_SET,                                                      \
 		  .target = &(o).family,                                                \

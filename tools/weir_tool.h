@@ -76,14 +76,95 @@ int tool_print_json(const char *command, struct cJSON *json);
 const char *tool_error_text(const struct weir_error *err, char *buf, size_t buf_bytes);
 
 /**
+ * struct tool_engine - what the command line says of the engine (TOOL_ENGINE_OPTIONS).
+ * @plane: enum weir_plane.
+ * @ifname: NIC of which the engine takes queues; NULL: as WEIR_IFNAME says.
+ * @queue: the first of them, where @queue_given.
+ * @queues: how many; 0: one.
+ */
+struct tool_engine {
+	int plane;
+	const char *ifname;
+	uint64_t queue;
+	bool queue_given;
+	uint64_t queues;
+};
+
+/* Entries of a table of struct opt. */
+#define TOOL_ENGINE_OPTIONS(e)                                                                    \
+	{ .name = "plane",                                                                        \
+	  .kind = OPT_ENUM,                                                                       \
+	  .target = &(e).plane,                                                                   \
+	  .names = tool_plane_names,                                                              \
+	  .help = "how bytes move (default auto: the best one of this machine)" },                \
+		{ .name = "ifname",                                                               \
+		  .kind = OPT_STRING,                                                             \
+		  .target = &(e).ifname,                                                          \
+		  .max = 15,                                                                      \
+		  .flags = OPT_NO_LIMITS,                                                         \
+		  .arg = "NIC",                                                                   \
+		  .help = "take queues of this NIC, which then writes payload into our memory "   \
+			  "(plane zcrx); put back at the end" },                                  \
+		{ .name = "queue",                                                                \
+		  .kind = OPT_UINT,                                                               \
+		  .target = &(e).queue,                                                           \
+		  .given = &(e).queue_given,                                                      \
+		  .max = 65535,                                                                   \
+		  .flags = OPT_NO_LIMITS,                                                         \
+		  .help = "the first queue (default: the highest that are free)" },               \
+	{                                                                                         \
+		.name = "queues", .kind = OPT_UINT, .target = &(e).queues, .min = 1, .max = 16,   \
+		.help = "how many queues (default 1)"                                             \
+	}
+
+/**
  * tool_engine_open() - open an engine for a command; prints the error where there is one.
  * @reteng: receives the engine.
  * @command: "weir recv", for the message.
- * @plane: enum weir_plane, as --plane stored it.
+ * @wish: what the command line says.
  *
  * Return: 0 or -errno.
  */
-int tool_engine_open(struct weir_engine **reteng, const char *command, int plane);
+int tool_engine_open(struct weir_engine **reteng, const char *command,
+		     const struct tool_engine *wish);
+
+/**
+ * enum tool_copied - what is known of the bytes that were copied on receive.
+ * @TOOL_COPIED_BY_PLANE: no NIC queue is in use: weir_engine_stats.rx_copied_bytes is exact.
+ * @TOOL_COPIED_COUNTED: the kernel counts them: what it did not copy the NIC has placed.
+ * @TOOL_COPIED_UNKNOWN: this kernel does not count them.
+ * @TOOL_COPIED_ALL: the plane zcrx without a NIC: all of them.
+ */
+enum tool_copied {
+	TOOL_COPIED_BY_PLANE = 0,
+	TOOL_COPIED_COUNTED,
+	TOOL_COPIED_UNKNOWN,
+	TOOL_COPIED_ALL,
+};
+
+enum tool_copied tool_copied(const struct weir_engine *e);
+
+/**
+ * tool_json_plane() - the engine's part of a report for programs: "plane", "why", "rx_bytes"; as
+ * far as they are known "rx_copied_bytes" and "rx_placed_bytes"; "queues" where there are any.
+ * @to: the object.
+ * @e: the engine.
+ * @received: payload received.
+ * @copied: of it, weir_engine_stats.rx_copied_bytes.
+ */
+void tool_json_plane(struct cJSON *to, const struct weir_engine *e, uint64_t received,
+		     uint64_t copied);
+
+/**
+ * tool_queues() - the NIC queues of an engine: "eth0 rxq 6, 7"; empty where it has none.
+ * @e: the engine.
+ * @buf: receives the text.
+ * @buf_bytes: size of @buf; TOOL_QUEUES_BYTES hold any.
+ *
+ * Return: @buf.
+ */
+#define TOOL_QUEUES_BYTES 160
+const char *tool_queues(const struct weir_engine *e, char *buf, size_t buf_bytes);
 
 /**
  * tool_stop_on_signals() - SIGINT and SIGTERM stop this engine from now on; SIGPIPE is ignored.

@@ -177,8 +177,8 @@ WEIR_API int weir_area_sync_end(const struct weir_area *area);
  * @data: first byte; NULL where the CPU cannot read the area.
  * @len: bytes.
  * @flags: WEIR_SLICE_*.
- * @area: the area it lies in.
- * @offset: of the first byte from the start of the area, in bytes.
+ * @area: the area it lies in; NULL with WEIR_SLICE_SPILLED.
+ * @offset: of the first byte from the start of the area, in bytes; 0 where there is none.
  * @peer: sender of a datagram or SCTP message, valid as long as the slice; NULL for streams.
  * @segment_bytes: 0 where the slice is one datagram (or a piece of a stream); else the slice is
  *	a train of datagrams of this many bytes each, the last one possibly shorter, all from @peer
@@ -187,8 +187,9 @@ WEIR_API int weir_area_sync_end(const struct weir_area *area);
  * @pool: private to the library.
  *
  * A slice is the application's from the event that brings it until weir_engine_done() (or the
- * return of the callback), or, once held, until weir_slice_release().  Copy the structure freely;
- * release exactly one copy.
+ * return of the callback), or, once held, until weir_slice_release() or
+ * weir_engine_close().  Copy the structure freely; release one copy: each further release of any
+ * copy is refused.
  */
 struct weir_slice {
 	void *data;
@@ -208,19 +209,23 @@ struct weir_slice {
  * @slice: the slice inside the event (not a copy of it).
  *
  * Sets WEIR_SLICE_HELD; copy the structure afterwards and release the copy when done.  A held
- * slice keeps its whole buffer (weir_engine_opts.buffer_bytes) from being received into.
+ * slice keeps its whole buffer (weir_engine_opts.buffer_bytes) from being received into; with
+ * weir_engine_opts.hold_max_bytes each buffer of which a socket keeps pieces counts once for it.  A
+ * hold that exceeds that succeeds; what follows is weir_engine_opts.pressure.
  *
- * Return: 0; -EALREADY where it is held already; -EINVAL where it is no slice of an event.
- * Threads: the engine's.
+ * Return: 0; -EALREADY where it is held already; -EINVAL where it is no slice of an event; -ENOMEM
+ * (also with 4,194,302 slices held, or where 1,023 engines of the process hold slices): it is then
+ * not held, and goes back with its event.  Threads: the engine's.
  */
 WEIR_API WEIR_MUST_CHECK int weir_slice_hold(struct weir_slice *slice);
 
 /**
  * weir_slice_release() - give a held slice back.
- * @slice: the held slice; WEIR_SLICE_HELD is cleared in it.
+ * @slice: the held slice; on success WEIR_SLICE_HELD is cleared in it, and it names nothing more.
  *
- * Return: 0; -EINVAL where it is not held (a second release is refused).
- * Threads: the engine's; from elsewhere post a message (weir_engine_post()).
+ * Return: 0; -EINVAL where it is not held, is no slice at all, was released by another copy, was
+ * held by an engine that is closed, or belongs to an engine of another thread: nothing is changed
+ * then.  Threads: the engine's; from elsewhere post a message (weir_engine_post()).
  */
 WEIR_API int weir_slice_release(struct weir_slice *slice);
 

@@ -85,20 +85,20 @@ enum weir_pressure {
  * @fault: fault injection, e.g. "seed=7,short-read=20,late=10" (percentages); NULL takes
  *	WEIR_FAULT (environment); see docs/fault.md.
  * @reserved: 0.
- * @nic: a NIC opened with WEIR_NIC_FOR_ZCRX, whose queues are bound to this engine (plane zcrx); the
- *	engine takes a reference.  NULL for none.
+ * @nic: a NIC opened with WEIR_NIC_FOR_ZCRX, whose queues are bound to this engine (plane zcrx);
+ *	the engine takes a reference.  NULL for none.
  * @ifname: without @nic: the interface of which the engine takes queues; it sets them up as
  *	weir_nic_open() does, and puts everything back when it is closed.  NULL takes WEIR_IFNAME
  *	(environment); "" for none.  Without any NIC the plane zcrx copies every byte (Linux 7.1 and
  *	later) and is taken only where it is asked for by name.
- * @queue_plus_1: number of the first NIC queue, plus 1; 0: with @nic its first one, else the highest
- *	ones that are free.
+ * @queue_plus_1: number of the first NIC queue, plus 1; 0: with @nic its first one, else the
+ *	highest ones that are free.
  * @queue_count: NIC queues of this engine; 0: with @nic all of its queues from that one on, else 1.
  * @refill_entries: entries of each queue's refill ring, up to 32,768; 0: enough for all buffers.
  * @pressure: what becomes of a socket that keeps more than @hold_max_bytes.
- * @hold_max_bytes: how much of an area (in whole buffers, in bytes) a socket may keep in held slices
- *	before @pressure; 0: half of the area on the plane zcrx, no bound on the others; UINT64_MAX:
- *	no bound.
+ * @hold_max_bytes: how much of an area (in whole buffers, in bytes) a socket may keep in held
+ *	slices before @pressure; 0: half of the area on the plane zcrx, no bound on the others;
+ *	UINT64_MAX: no bound.
  * @group: engines that share a NIC and the connections of their listeners (group.h); the engine
  *	takes a reference.  NULL for none.
  */

@@ -3,8 +3,8 @@
  * ifq.h - interface queues: NIC queues that write payload into an engine's memory.
  *
  * An engine on the plane zcrx binds one or more receive queues of a NIC (weir_engine_opts.nic or
- * .ifname).  Each has an area, cut into buffers that the NIC writes payload to, and a refill ring by
- * which buffers go back.  Headers never come into the area.
+ * .ifname).  Each has an area, cut into buffers that the NIC writes payload to, and a refill ring
+ * by which buffers go back.  Headers never come into the area.
  */
 #ifndef WEIR_IFQ_H
 #define WEIR_IFQ_H

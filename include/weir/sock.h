@@ -80,8 +80,8 @@ struct weir_sock_ops {
  *	the socket lives: all that a listener or a UDP socket is sent, or the one connection of
  *	weir_connect().  Accepted connections keep their listener's rule.  The socket has a
  *	reference: weir_nic_close() may come first.  Opening and closing block for the driver's
- *	time then.  NULL: TCP listeners and connections of an engine on the plane zcrx are steered to
- *	the engine's own queues where their packets come by its NIC (weir_sock_why() tells).
+ *	time then.  NULL: TCP listeners and connections of an engine on the plane zcrx are steered
+ *	to the engine's own queues where their packets come by its NIC (weir_sock_why() tells).
  */
 struct weir_sock_opts {
 	size_t size;

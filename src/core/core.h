@@ -38,6 +38,7 @@ struct weir_copy {
  * @len: bytes left.
  * @report: bytes to report with @tag when all is sent.
  * @tag: 0 for no event.
+ * @keep: with @pool: what its socket is charged with.
  * @segment_bytes: size of the datagrams in it; 0 for one datagram.
  * @stream: SCTP, in its place: stream number.
  * @sctp_flags: the same: WEIR_SCTP_*.
@@ -46,7 +47,7 @@ struct weir_copy {
  * @sctp: an SCTP message with stream, flags, @ppid and @assoc_id of its own.
  * @peer_len: bytes of @peer, 0 for the connected peer.
  * @copy: memory of its own.
- * @pool: pool of a slice that is being sent.
+ * @pool: pool of a slice that is being sent; it has no @copy.
  * @buffer: its buffer.
  * @peer: where to.
  * @assoc_id: SCTP: the same as an association, where there is no peer.
@@ -57,7 +58,10 @@ struct weir_tx {
 	const char *data;
 	size_t len;
 	uint64_t tag;
-	struct weir_copy *copy;
+	union {
+		struct weir_copy *copy;
+		uint32_t keep;
+	};
 	struct weir_pool *pool;
 	uint32_t buffer;
 	uint32_t report;
@@ -79,6 +83,98 @@ struct weir_tx {
 		int32_t assoc_id;
 	} peer;
 	uint32_t ppid;
+};
+
+/**
+ * struct weir_ticket - a piece that the application holds, or a free entry (hold.c).
+ * @generation: of this use of the entry.
+ * @next_plus_1: free list.
+ * @pool: where the piece lies; NULL: the entry is free.
+ * @buffer: its buffer.
+ * @keep: what it counts for; 0 for nothing.
+ */
+struct weir_ticket {
+	uint32_t generation;
+	uint32_t next_plus_1;
+	struct weir_pool *pool;
+	uint32_t buffer;
+	uint32_t keep;
+};
+
+/**
+ * struct weir_holds - tickets of an engine (hold.c).
+ * @tickets: the entries.
+ * @cap: how many.
+ * @free_plus_1: first free one.
+ * @slot: the engine's, in the process's table; 0 before the first hold.
+ */
+struct weir_holds {
+	struct weir_ticket *tickets;
+	uint32_t cap;
+	uint32_t free_plus_1;
+	uint32_t slot;
+};
+
+/**
+ * struct weir_keep - a buffer that a socket keeps, or a free entry (pressure.c).
+ * @sock: who is charged; NULL where it is gone.
+ * @pool: where the buffer lies.
+ * @buffer: which.
+ * @count: pieces of it, held or in flight.
+ * @next_plus_1: others of the same hash, or the free list.
+ * @sock_prev_plus_1: others of the same socket.
+ * @sock_next_plus_1: the same.
+ */
+struct weir_keep {
+	struct weir_sock *sock;
+	struct weir_pool *pool;
+	uint32_t buffer;
+	uint32_t count;
+	uint32_t next_plus_1;
+	uint32_t sock_prev_plus_1, sock_next_plus_1;
+};
+
+/**
+ * struct weir_chunk - memory that pieces are copied to (spill.c).
+ * @data: the memory, or NULL.
+ * @bytes: how much.
+ */
+struct weir_chunk {
+	char *data;
+	size_t bytes;
+};
+
+/**
+ * struct weir_spill - pieces copied out of areas (spill.c).
+ * @pool: their ledger, without memory of its own; NULL before the first.
+ * @chunks: memory of each of its buffers.
+ * @at: buffer being filled; -1 for none.
+ */
+struct weir_spill {
+	struct weir_pool *pool;
+	struct weir_chunk *chunks;
+	int at;
+};
+
+/**
+ * struct weir_budget - who keeps how much of which area (pressure.c).
+ * @keeps: the entries.
+ * @buckets: heads of the hash lists; as many.
+ * @cap: how many of both; a power of two.
+ * @free_plus_1: first free entry.
+ * @news: an event was queued outside of the loop.
+ * @low: pools that are nearly used up, as told to the application; low_count of them.
+ * @spill: what was copied out.
+ */
+struct weir_budget {
+	struct weir_keep *keeps;
+	uint32_t *buckets;
+	uint32_t cap;
+	uint32_t free_plus_1;
+	bool news;
+	unsigned low_count;
+	struct weir_pool *low[WEIR_IFQS_MAX + 2];
+	struct weir_spill spill;
 };
 
 /**
@@ -119,6 +215,7 @@ struct weir_pace {
  * @batch: the application's array while it looks at it, batch[0..batch_count).
  * @batch_done: events of it given back.
  * @reports: arrivals and other events ever reported.
+ * @member: the engine in its group; NULL for none.
  * @why: text of weir_engine_why().
  * @sock_why: the last text of weir_sock_why().
  */
@@ -159,10 +256,13 @@ struct weir_engine {
 	unsigned chunk_count, chunk_cap;
 
 	struct weir_pace pace;
+	struct weir_holds holds;
+	struct weir_budget budget;
 	struct weir_area *given_area;
 	int foreign_fd;
 	int timer_fd;
 	uint64_t timer_fd_ns;
+	struct weir_member *member;
 	enum weir_plane plane_id;
 	char why[512];
 	char sock_why[200];
@@ -186,8 +286,72 @@ void weir_event_forget_sock(struct weir_engine *e, const struct weir_sock *s);
 void weir_event_forget_timer(struct weir_engine *e, const struct weir_timer *t);
 void weir_event_give_back(struct weir_engine *e, struct weir_event *ev);
 
+/* hold.c */
+
+/** weir_holds_fini() - all tickets are void. */
+void weir_holds_fini(struct weir_engine *e);
+
+/**
+ * weir_slice_more() - one more reference on the piece of a slice, as memory of a send.
+ * @e: engine of the socket that sends.
+ * @slice: an event's, a copy of it, or held.
+ * @retkeep: receives what it counts for; given back by weir_keep_put(), after weir_pool_unhold().
+ *
+ * Return: 0; -EINVAL where a held slice is none any more; -ENOMEM.
+ */
+int weir_slice_more(struct weir_engine *e, const struct weir_slice *slice, uint32_t *retkeep);
+
+/* pressure.c */
+
+/**
+ * weir_keep_get() - a socket keeps a piece of a buffer.
+ * @s: whom it came by.
+ * @pool: where.
+ * @buffer: which.
+ * @ret: receives the number of the entry; 0 where nothing is counted.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int weir_keep_get(struct weir_sock *s, struct weir_pool *pool, uint32_t buffer, uint32_t *ret);
+
+/** weir_keep_more() - another piece for an entry, or for none; returns @keep. */
+uint32_t weir_keep_more(struct weir_engine *e, uint32_t keep);
+
+/** weir_keep_put() - a piece less; 0 is legal. */
+void weir_keep_put(struct weir_engine *e, uint32_t keep);
+
+/** weir_keep_forget_sock() - the socket goes, its pieces stay. */
+void weir_keep_forget_sock(struct weir_sock *s);
+
+/** weir_pressure_kept() - after weir_keep_get() and the ledger: is that too much? */
+void weir_pressure_kept(struct weir_engine *e, struct weir_pool *pool, uint32_t keep);
+
+/** weir_pressure_recover() - tell of areas that have buffers again; where budget.low_count. */
+void weir_pressure_recover(struct weir_engine *e);
+
+/** weir_pressure_eased() - the application gave something back. */
+void weir_pressure_eased(struct weir_engine *e);
+
+/** weir_budget_fini() - free the tables and what was copied out. */
+void weir_budget_fini(struct weir_engine *e);
+
+/* spill.c */
+
+/** weir_spill() - copy an arrived piece out and report the copy; false: nothing was done. */
+bool weir_spill(struct weir_sock *s, const struct weir_rx *rx);
+
+/** weir_spill_data() - first byte of a buffer of the spill pool. */
+char *weir_spill_data(const struct weir_engine *e, uint32_t buffer);
+
+/** weir_spill_trim() - free memory that nobody uses. */
+void weir_spill_trim(struct weir_engine *e);
+
+/** weir_spill_fini() - free all. */
+void weir_spill_fini(struct weir_engine *e);
+
 /* up.c */
 extern const struct weir_plane_up weir_core_up;
+void weir_sock_accepted(struct weir_sock *listener, int fd);
 
 /* sock.c */
 struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int family,
@@ -195,6 +359,7 @@ struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int fam
 void weir_sock_free(struct weir_sock *s);
 void weir_sock_progress(struct weir_sock *s);
 void weir_sock_want_rx(struct weir_sock *s);
+void weir_sock_hold_up(struct weir_sock *s, bool on);
 void weir_sock_starve(struct weir_sock *s);
 void weir_sock_feed_starved(struct weir_engine *e);
 void weir_sock_retry_later(struct weir_sock *s);
@@ -249,6 +414,33 @@ uint64_t weir_loop_next_ns(const struct weir_engine *e);
 int weir_post_init(struct weir_engine *e, struct weir_error *reterr);
 void weir_post_collect(struct weir_engine *e);
 void weir_post_clear(struct weir_engine *e);
+struct weir_msg *weir_post_take(struct weir_engine *e);
+
+/* group.c */
+
+/** weir_group_napi_id - asks for a socket's NAPI id, 0 for none; a test may replace it. */
+extern uint32_t (*weir_group_napi_id)(int fd);
+
+/** weir_group_join() - the engine becomes a member of its group, where it has one; 0 or -ENOMEM. */
+int weir_group_join(struct weir_engine *e, struct weir_error *reterr);
+
+/** weir_group_leave() - before anything of the engine is closed; what came too late goes on. */
+void weir_group_leave(struct weir_engine *e);
+
+/** weir_group_add() - other engines may give connections to this TCP listener; 0 or -errno. */
+int weir_group_add(struct weir_sock *listener, struct weir_error *reterr);
+
+/** weir_group_remove() - they may not any more. */
+void weir_group_remove(struct weir_sock *listener);
+
+/** weir_group_resume() - the listener accepts again: what came meanwhile enters. */
+void weir_group_resume(struct weir_sock *listener);
+
+/** weir_group_move() - give an accepted connection to the engine of its queue; false: it stays. */
+bool weir_group_move(struct weir_sock *listener, int fd);
+
+/** weir_group_arrived() - take a message of the group's; false: it is the application's. */
+bool weir_group_arrived(struct weir_engine *e, struct weir_msg *msg);
 
 /* lowat.c */
 void weir_lowat_received(struct weir_sock *s, uint32_t bytes);

@@ -78,20 +78,22 @@ int weir_core_stream_pool(struct weir_engine *e, uint32_t buf_bytes, struct weir
 	int r;
 
 	if (!e->c.stream_pool) {
+		/* Interface queues have the area: this is for what does not come by them. */
 		bool own = e->c.ifq_count;
 
-		/* Beside interface queues, which have the area, for what does not come by them. */
 		if (own)
 			a.provider = WEIR_PROVIDER_HOST;
-		a.bytes = o->area_bytes && !own ? o->area_bytes : STREAM_BYTES;
+		a.bytes = o->area_bytes ? o->area_bytes : STREAM_BYTES;
+		if (own && a.bytes > STREAM_BYTES)
+			a.bytes = STREAM_BYTES;
 		if (o->area && !own) {
 			weir_area_describe(o->area, &info);
 			a.bytes = info.bytes;
 		}
-		if (o->buffer_bytes && !own)
+		if (o->buffer_bytes)
 			buf_bytes = o->buffer_bytes;
 		/* A small area still needs some buffers to turn over. */
-		while (!o->buffer_bytes && a.bytes && buf_bytes > 4096 && a.bytes / buf_bytes < 4)
+		while ((!o->buffer_bytes || own) && buf_bytes > 4096 && a.bytes / buf_bytes < 4)
 			buf_bytes /= 2;
 		r = pool_open(&a, own ? NULL : o->area, buf_bytes, &e->c.stream_pool);
 		if (r)
@@ -146,8 +148,17 @@ static int check(const struct weir_engine_opts *o, struct weir_error *reterr)
 		return bad(reterr, "buffer_bytes", "a power of two from 4096 to 1 GiB is needed");
 	if (o->area_bytes && o->buffer_bytes && o->area_bytes < o->buffer_bytes)
 		return bad(reterr, "area_bytes", "the area must hold at least one buffer");
-	if ((unsigned)o->provider > WEIR_PROVIDER_MEMFD)
+	if (o->provider == WEIR_PROVIDER_DMABUF)
+		return bad(reterr, "provider",
+			   "open an area of the dma-buf and give it as weir_engine_opts.area");
+	if ((unsigned)o->provider > WEIR_PROVIDER_DMABUF)
 		return bad(reterr, "provider", "only WEIR_PROVIDER_* are legal");
+	if ((unsigned)o->pressure > WEIR_PRESSURE_TELL)
+		return bad(reterr, "pressure", "only WEIR_PRESSURE_* are legal");
+	if (o->queue_count > WEIR_IFQS_MAX)
+		return bad(reterr, "queue_count", "an engine has at most 16 queues");
+	if (o->refill_entries > 32768)
+		return bad(reterr, "refill_entries", "at most 32768");
 	if (o->sq_entries > 32768 || o->cq_entries > 65536)
 		return bad(reterr, "sq_entries", "at most 32768 (cq_entries: 65536)");
 	return 0;
@@ -215,6 +226,20 @@ static int memory(struct weir_engine *e, struct weir_error *reterr)
 	return 0;
 }
 
+/* Without interface queues the kernel copies to the area by its address. */
+static int readable(const struct weir_engine *e, struct weir_error *reterr)
+{
+	struct weir_area_info info;
+
+	if (!e->c.opts.area || e->c.ifq_count)
+		return 0;
+	weir_area_describe(e->c.opts.area, &info);
+	if (info.base)
+		return 0;
+	return weir_error_set(reterr, -EINVAL, "weir_engine_opts", "area",
+			      "memory without an address serves only NIC queues: %s", e->why);
+}
+
 int weir_engine_open(struct weir_engine **retengine, const struct weir_engine_opts *opts,
 		     struct weir_error *reterr)
 {
@@ -245,9 +270,14 @@ int weir_engine_open(struct weir_engine **retengine, const struct weir_engine_op
 	if (!r)
 		r = weir_post_init(e, reterr);
 	if (!r)
+		r = weir_group_join(e, reterr);
+	if (!r)
 		r = weir_choose_plane(e, reterr);
-	if (r) {
+	if (r)
 		e->c.ops = NULL;
+	else
+		r = readable(e, reterr);
+	if (r) {
 		weir_engine_close(e);
 		return r;
 	}
@@ -290,12 +320,15 @@ void weir_engine_close(struct weir_engine *e)
 	if (!e)
 		return;
 	e->closing = true;
+	weir_group_leave(e);
 	if (e->batch)
 		weir_engine_done(e, e->batch_count);
 	if (e->c.ops) {
 		close_socks(e);
 		e->c.ops->close(e);
 	}
+	weir_holds_fini(e);
+	weir_budget_fini(e);
 	weir_pool_free(e->c.stream_pool);
 	weir_pool_free(e->c.dgram_pool);
 	weir_area_close(e->given_area);

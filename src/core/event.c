@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * event.c - the queue of events, batches, and slices: lending, holding, releasing.
+ * event.c - the queue of events, batches, and the slices in them.
  *
  * Theory:
  *	report (up.c) -> queue -> hand_out() -> the application's array -> done -> give_back()
  *	Events are queued in the order of the reports.  A batch is copied out of the queue; slices
  *	stay where they are, in one array that begins anew when queue and batch are both empty.
  *	Several arrivals of one socket in a row become one event; bytes that follow each other in
- *	one buffer become one slice.  Closing a socket turns its events into NONE, wherever they
- *	are, but their slices still go back through give_back().
+ *	one buffer become one slice, one reference.  Closing a socket turns its events into NONE,
+ *	wherever they are, but their slices still go back through give_back().
  * Invariants: 1. slice_count returns to 0 only when no event refers to a slice.  2. an event is
  *	given back exactly once.  3. a closed socket's events other than SENT and CLOSED are never
  *	seen.
@@ -78,25 +78,43 @@ uint64_t weir_core_reports(const struct weir_engine *e)
 	return e->c.reports;
 }
 
-static bool extends(const struct weir_slice *last, const struct weir_rx *rx)
+/* The first byte of a piece; NULL where the CPU cannot read it. */
+static char *data_of(const struct weir_engine *e, const struct weir_rx *rx)
 {
-	return last->pool == rx->pool && last->buffer == rx->buffer && !rx->peer &&
-	       last->offset + last->len == weir_pool_offset(rx->pool, rx->buffer) + rx->offset;
+	if (rx->flags & WEIR_SLICE_SPILLED)
+		return weir_spill_data(e, rx->buffer) + rx->offset;
+	return rx->pool->base ? weir_pool_data(rx->pool, rx->buffer) + rx->offset : NULL;
 }
 
-static void fill_slice(struct weir_slice *v, const struct weir_rx *rx)
+/* The same in its area; 0 where it is in none. */
+static uint64_t offset_of(const struct weir_rx *rx)
 {
-	v->data = rx->pool->base ? weir_pool_data(rx->pool, rx->buffer) + rx->offset : NULL;
+	return rx->pool->area ? weir_pool_offset(rx->pool, rx->buffer) + rx->offset : 0;
+}
+
+static bool extends(const struct weir_engine *e, const struct weir_slice *last,
+		    const struct weir_rx *rx)
+{
+	if (last->pool != rx->pool || last->buffer != rx->buffer || rx->peer)
+		return false;
+	if (last->data)
+		return (char *)last->data + last->len == data_of(e, rx);
+	return last->offset + last->len == offset_of(rx);
+}
+
+static void fill_slice(struct weir_sock *s, struct weir_slice *v, const struct weir_rx *rx)
+{
+	v->data = data_of(s->engine, rx);
 	v->len = rx->len;
 	v->flags = rx->flags;
 	v->area = rx->pool->area;
-	v->offset = weir_pool_offset(rx->pool, rx->buffer) + rx->offset;
+	v->offset = offset_of(rx);
 	v->peer = rx->peer;
 	v->segment_bytes = rx->segment_bytes;
 	v->buffer = rx->buffer;
 	v->pool = rx->pool;
-	/* Its own address: a copy is told from the slice of an event by it. */
-	v->reserved = (uintptr_t)v;
+	/* Whose it is, for weir_slice_hold(); the socket lives longer than its events. */
+	v->reserved = (uintptr_t)s;
 }
 
 /* The piece is counted in the ledger already: once per slice. */
@@ -115,14 +133,14 @@ void weir_event_received(struct weir_sock *s, const struct weir_rx *rx)
 	} else {
 		e->reports++;
 	}
-	if (ev->slice_count && s->kind == WEIR_STREAM && extends(v - 1, rx)) {
+	if (ev->slice_count && s->kind == WEIR_STREAM && extends(e, v - 1, rx)) {
 		/* One slice, one reference. */
 		v[-1].len += rx->len;
 		weir_pool_return(rx->pool, rx->buffer);
 		return;
 	}
 	weir_assert(e->slice_count < WEIR_SLICES_MAX);
-	fill_slice(v, rx);
+	fill_slice(s, v, rx);
 	ev->slice_count++;
 	e->slice_count++;
 }
@@ -240,37 +258,4 @@ void weir_event_forget_timer(struct weir_engine *e, const struct weir_timer *t)
 		forget_timer(&e->queue[i], t);
 	for (unsigned i = e->batch_done; i < e->batch_count; i++)
 		forget_timer(&e->batch[i], t);
-}
-
-static bool is_lent(const struct weir_slice *slice)
-{
-	const struct weir_pool *p = slice->pool;
-
-	return slice >= p->lent && slice < p->lent + WEIR_SLICES_MAX;
-}
-
-int weir_slice_hold(struct weir_slice *slice)
-{
-	/* Holding a copy would count the piece twice: once held, once given back by its event. */
-	if (!slice || !slice->pool || !is_lent(slice))
-		return -EINVAL;
-	if (slice->flags & WEIR_SLICE_HELD)
-		return -EALREADY;
-	weir_pool_hold(slice->pool, slice->buffer);
-	slice->flags |= WEIR_SLICE_HELD;
-	return 0;
-}
-
-int weir_slice_release(struct weir_slice *slice)
-{
-	int r;
-
-	if (!slice || !slice->pool || !(slice->flags & WEIR_SLICE_HELD))
-		return -EINVAL;
-	r = weir_pool_unhold(slice->pool, slice->buffer);
-	if (!r) {
-		slice->flags &= ~WEIR_SLICE_HELD;
-		slice->pool = NULL;
-	}
-	return r;
 }

@@ -16,14 +16,15 @@
  *	each completion is a reference, which the kernel wants back by an entry of the refill ring
  *
  *	           arrived, deliver               last piece back             references given back
- *	  KERNEL ───────────────────> DELIVERED ─────────────────> FREE ──────────────────────> KERNEL
+ *	  KERNEL ───────────────────> DELIVERED ─────────────────> FREE ──────────────────────>
+ *	  KERNEL
  *	                              <──> HELD      <── deliver ──┘
  *
  *	More of a FREE buffer may arrive: the stack then has a buffer that is not FREE, and
  *	next_back() skips it.
  * Invariants: 1. count[] sums to buf_count.  2. a buffer is on the free stack exactly when it is
- *	FREE (zc: whenever it is).  3. lent and held never go below 0.  Debug builds assert 1 and 3 at every step;
- *	weir_pool_check() verifies all, at close.
+ *	FREE (zc: whenever it is).  3. lent and held never go below 0.  Debug builds assert 1 and 3
+ *	at every step; weir_pool_check() verifies all, at close.
  * Ownership: the pool owns its area reference and tables; the last freed buffer goes out first,
  *	because it is warm in the cache.
  * Threads: the engine's only.

@@ -37,6 +37,8 @@ static void prepare(struct weir_engine *e)
 	weir_sock_run_retries(e);
 	weir_lowat_run(e);
 	weir_post_collect(e);
+	if (e->budget.low_count)
+		weir_pressure_recover(e);
 	weir_sock_feed_starved(e);
 	weir_txq_flush_all(e);
 }
@@ -234,6 +236,10 @@ static void call_sock(struct weir_event *ev)
 		if (ops->closed)
 			ops->closed(ev->sock, ev->user);
 		break;
+	case WEIR_EVENT_PRESSURE:
+		if (ops->pressure)
+			ops->pressure(ev->sock, ev->res, ev->user);
+		break;
 	default:
 		break;
 	}
@@ -249,7 +255,7 @@ static void call(struct weir_engine *e, struct weir_event *ev)
 	} else if (ev->type == WEIR_EVENT_TIMER) {
 		if (ev->timer->fn)
 			ev->timer->fn(e, ev->timer);
-	} else {
+	} else if (ev->sock) {
 		call_sock(ev);
 	}
 }

@@ -122,8 +122,11 @@ static int enter(struct weir_engine *e, int fd, int kind, int family,
 		return weir_error_set(reterr, -ENOMEM, "socket", NULL, NULL);
 	s->ops = ops;
 	s->user = user;
-	r = e->c.ops->attach(s, reterr);
+	r = weir_group_add(s, reterr);
+	if (!r)
+		r = e->c.ops->attach(s, reterr);
 	if (r) {
+		weir_group_remove(s);
 		s->fd = -1;
 		weir_sock_free(s);
 		return r;
@@ -200,6 +203,8 @@ int weir_listen(struct weir_engine *e, const char *address, const struct weir_so
 
 	if (!r)
 		r = weir_addr_parse(address, &a, reterr);
+	if (!r && e->member && !o.protocol)
+		o.flags |= WEIR_SOCK_REUSEPORT;
 	if (!r)
 		r = new_fd(&a, SOCK_STREAM, &o, &fd, reterr);
 	if (r)

@@ -180,6 +180,9 @@ struct weir_sock {
 	bool one_to_one : 1;	 /* SCTP association: it begins and ends as a stream */
 	bool rcvbuf_set : 1;	 /* the application chose the size of the receive buffer */
 	bool hide_change : 1;	 /* SCTP_ASSOC_CHANGE is ours, not the application's */
+	bool kept_over : 1;	 /* keeps more than it may (pressure.c) */
+	bool rx_held_up : 1;	 /* nothing is received because of that */
+	bool rx_spills : 1;	 /* what is received is copied out because of that */
 
 	const struct weir_sock_ops *ops;
 	void *user;
@@ -206,7 +209,9 @@ struct weir_sock {
 		uint64_t rx_bytes, rx_copied, rx_datagrams, rx_completions;
 		uint64_t tx_bytes, tx_datagrams, tx_requests, tx_partial;
 	} stats;
-	void *fault_data; /* private to fault.c */
+	uint64_t kept_bytes;   /* buffers its held pieces keep */
+	uint32_t keeps_plus_1; /* first of them (pressure.c) */
+	void *fault_data;      /* private to fault.c */
 	char name[24];
 };
 
@@ -419,6 +424,9 @@ void weir_core_add_pool(struct weir_engine *e, struct weir_pool *pool);
 
 /** weir_core_dgram_pool() - the datagram pool, made at the first call; 0 or -errno. */
 int weir_core_dgram_pool(struct weir_engine *e, struct weir_pool **ret);
+
+/** weir_core_napi_changed() - napi_ids or ifq_count are others now: the engine's group is told. */
+void weir_core_napi_changed(struct weir_engine *e);
 
 /** weir_core_room() - may the plane report another receive of up to @pieces pieces now? */
 bool weir_core_room(const struct weir_engine *e, unsigned pieces);

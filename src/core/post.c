@@ -4,7 +4,8 @@
  *
  * Theory: posters push onto a lock-free stack; the one who finds it empty writes to an eventfd
  *	that ends the engine's sleep.  The engine takes the whole stack with one exchange and
- *	turns it round, which gives the order of each poster.
+ *	turns it round, which gives the order of each poster.  The library's own messages
+ *	(group.c) come the same way and end here: the application never sees them.
  * Invariants: 1. a message is on the stack or is the receiver's, never both.  2. the eventfd is
  *	written after the push and read before the exchange, so that no push is slept over.
  * Ownership: messages are the posters' until their event.
@@ -69,9 +70,25 @@ void weir_post_clear(struct weir_engine *e)
 		wake(e);
 }
 
-void weir_post_collect(struct weir_engine *e)
+/* Everything that was posted, the oldest first. */
+struct weir_msg *weir_post_take(struct weir_engine *e)
 {
 	struct weir_msg *list, *fifo = NULL;
+
+	list = atomic_exchange_explicit(&e->messages, NULL, memory_order_acquire);
+	while (list) {
+		struct weir_msg *next = list->next;
+
+		list->next = fifo;
+		fifo = list;
+		list = next;
+	}
+	return fifo;
+}
+
+void weir_post_collect(struct weir_engine *e)
+{
+	struct weir_msg *fifo;
 	uint64_t count;
 
 	if (!atomic_load_explicit(&e->messages, memory_order_relaxed) &&
@@ -81,18 +98,12 @@ void weir_post_collect(struct weir_engine *e)
 	if (read(e->c.wake_fd, &count, sizeof(count)) < 0)
 		count = 0;
 	e->c.stats.syscalls++;
-	list = atomic_exchange_explicit(&e->messages, NULL, memory_order_acquire);
-	while (list) {
-		struct weir_msg *next = list->next;
-
-		list->next = fifo;
-		fifo = list;
-		list = next;
-	}
+	fifo = weir_post_take(e);
 	while (fifo) {
 		struct weir_msg *next = fifo->next;
 
-		weir_event_push(e, WEIR_EVENT_MESSAGE, NULL, 0)->msg = fifo;
+		if (!weir_group_arrived(e, fifo))
+			weir_event_push(e, WEIR_EVENT_MESSAGE, NULL, 0)->msg = fifo;
 		fifo = next;
 	}
 }

@@ -95,8 +95,8 @@ int weir_slice_sctp(const struct weir_slice *slice, struct weir_sctp_info *ret)
 		return -EINVAL;
 	if (!(slice->flags & WEIR_SLICE_SCTP))
 		return -ENODATA;
-	memcpy(ret, weir_pool_data(slice->pool, slice->buffer) + WEIR_DGRAM_CONTROL_AT,
-	       sizeof(*ret));
+	/* Behind the peer's name, wherever that lies. */
+	memcpy(ret, (const char *)slice->peer + WEIR_DGRAM_NAME_BYTES, sizeof(*ret));
 	return 0;
 }
 

@@ -79,6 +79,7 @@ void weir_sock_free(struct weir_sock *s)
 	struct weir_engine *e = s->engine;
 
 	weir_lowat_drop(s);
+	weir_keep_forget_sock(s);
 	if (s->tx_dirty)
 		unlist(&e->dirty_head, s, offsetof(struct weir_sock, dirty_next));
 	if (s->rx_starved)
@@ -106,8 +107,8 @@ void weir_sock_want_rx(struct weir_sock *s)
 {
 	int r;
 
-	if (s->paused || s->rx_armed || s->rx_ended || s->closing || s->connecting ||
-	    s->rx_starved || s->tx_retry)
+	if (s->paused || s->rx_held_up || s->rx_armed || s->rx_ended || s->closing ||
+	    s->connecting || s->rx_starved || s->tx_retry)
 		return;
 	s->rx_armed = true;
 	r = s->plane->recv_start(s);
@@ -242,7 +243,7 @@ static void linger(struct weir_sock *s)
 	}
 	s->linger->fn = weir_sock_linger_expired;
 	s->linger->user = s;
-	s->paused = false;
+	s->paused = s->rx_held_up = false;
 	weir_sock_want_rx(s);
 	if (weir_timer_start(s->engine, s->linger, LINGER_US))
 		weir_sock_close(s);
@@ -310,6 +311,7 @@ void weir_sock_close(struct weir_sock *s)
 	weir_event_forget_sock(s->engine, s);
 	weir_lowat_drop(s);
 	weir_unix_forget(s);
+	weir_group_remove(s);
 	s->closing = true;
 	s->plane->detach(s);
 	weir_txq_kick(s->engine);
@@ -324,11 +326,8 @@ void weir_sock_finish_closed(struct weir_sock *s)
 	weir_event_push(s->engine, WEIR_EVENT_CLOSED, s, 0);
 }
 
-void weir_sock_pause(struct weir_sock *s)
+static void stop_rx(struct weir_sock *s)
 {
-	if (!s || s->paused || s->finishing)
-		return;
-	s->paused = true;
 	if (!s->rx_armed || s->rx_stopping || s->closing)
 		return;
 	s->rx_stopping = true;
@@ -336,11 +335,30 @@ void weir_sock_pause(struct weir_sock *s)
 	weir_txq_kick(s->engine);
 }
 
+void weir_sock_pause(struct weir_sock *s)
+{
+	if (!s || s->paused || s->finishing)
+		return;
+	s->paused = true;
+	stop_rx(s);
+}
+
+/* As pause and resume, but the library's own: a socket that keeps too much (pressure.c). */
+void weir_sock_hold_up(struct weir_sock *s, bool on)
+{
+	s->rx_held_up = on;
+	if (on)
+		stop_rx(s);
+	else
+		weir_sock_want_rx(s);
+}
+
 void weir_sock_resume(struct weir_sock *s)
 {
 	if (!s || !s->paused)
 		return;
 	s->paused = false;
+	weir_group_resume(s);
 	/* A stop that is under way ends in recv_end(), which receives again. */
 	weir_sock_want_rx(s);
 	weir_txq_kick(s->engine);

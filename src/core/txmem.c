@@ -48,10 +48,12 @@ struct weir_tx *weir_tx_new(struct weir_engine *e)
 
 void weir_tx_release(struct weir_engine *e, struct weir_tx *t)
 {
-	if (t->copy)
-		weir_copy_release(e, t->copy);
-	if (t->pool)
+	if (t->pool) {
 		(void)weir_pool_unhold(t->pool, t->buffer);
+		weir_keep_put(e, t->keep);
+	} else if (t->copy) {
+		weir_copy_release(e, t->copy);
+	}
 	t->next = e->tx_free;
 	e->tx_free = t;
 }

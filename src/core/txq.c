@@ -581,6 +581,7 @@ int weir_sock_send_slice(struct weir_sock *s, const struct weir_slice *slice, un
 			 uint64_t tag)
 {
 	struct weir_tx *t;
+	uint32_t keep;
 	int r = weir_txq_may_send(s, flags, WEIR_SEND_MORE, 1);
 
 	if (r)
@@ -602,9 +603,15 @@ int weir_sock_send_slice(struct weir_sock *s, const struct weir_slice *slice, un
 		weir_tx_release(s->engine, t);
 		return -EINVAL;
 	}
+	r = weir_slice_more(s->engine, slice, &keep);
+	if (r) {
+		weir_tx_release(s->engine, t);
+		return r;
+	}
 	t->pool = slice->pool;
 	t->buffer = slice->buffer;
-	weir_pool_hold_more(t->pool, t->buffer);
+	t->keep = keep;
+	weir_pressure_kept(s->engine, t->pool, keep);
 	t->tag = tag;
 	t->report = slice->len;
 	if (!s->is_sctp)

@@ -19,18 +19,14 @@
 
 #include "core.h"
 
-static void up_accepted(struct weir_sock *listener, int fd)
+/* By this listener's plane, or by that of another engine of the group. */
+void weir_sock_accepted(struct weir_sock *listener, int fd)
 {
 	struct weir_engine *e = listener->engine;
 	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max,
 				    .rcvbuf_bytes = listener->rcvbuf_set };
 	struct weir_sock *s;
 
-	e->c.reports++;
-	if (listener->closing) {
-		close(fd);
-		return;
-	}
 	s = weir_sock_new(e, fd, listener->is_sctp ? WEIR_DGRAM : WEIR_STREAM, listener->family,
 			  &o);
 	if (!s) {
@@ -53,6 +49,15 @@ static void up_accepted(struct weir_sock *listener, int fd)
 	weir_tie_share(&s->tie, &listener->tie);
 	weir_event_push(e, WEIR_EVENT_ACCEPTED, listener, 0)->accepted = s;
 	weir_sock_want_rx(s);
+}
+
+static void up_accepted(struct weir_sock *listener, int fd)
+{
+	weir_core_of(listener->engine)->reports++;
+	if (listener->closing)
+		close(fd);
+	else if (!weir_group_move(listener, fd))
+		weir_sock_accepted(listener, fd);
 }
 
 static void up_connected(struct weir_sock *s, int res)
@@ -159,7 +164,8 @@ static void up_received(struct weir_sock *s, const struct weir_rx *rx)
 	} else {
 		weir_lowat_received(s, rx->len);
 	}
-	weir_event_received(s, rx);
+	if (!s->rx_spills || !weir_spill(s, rx))
+		weir_event_received(s, rx);
 }
 
 static void accept_failed(struct weir_sock *s, int res)
@@ -192,9 +198,14 @@ static void up_recv_end(struct weir_sock *s, int res)
 		weir_sock_want_rx(s);
 		return;
 	case -ENOBUFS:
-	case -ENOMEM:
 		if (s->kind != WEIR_LISTENER) {
 			weir_sock_starve(s);
+			return;
+		}
+		break;
+	case -ENOMEM:
+		if (s->kind != WEIR_LISTENER) {
+			weir_sock_retry_later(s);
 			return;
 		}
 		break;

@@ -30,6 +30,7 @@
 #include "io.h"
 
 #include <stdlib.h>
+#include <weir/ifq.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1
@@ -447,10 +448,21 @@ void weir_slices_event_over(struct weir_io_slice *ref)
 	ref->refs--;
 }
 
+/* On NIC queues below what a socket may keep (weir_engine_opts.hold_max_bytes). */
+static uint64_t share_of_buffers(struct weir_engine *e)
+{
+	struct weir_engine_stats stats;
+	struct weir_ifq_info info;
+
+	if (!weir_engine_ifq(e, 0, &info))
+		return info.buffer_count / 4;
+	weir_engine_get_stats(e, &stats);
+	return stats.buffers / 2;
+}
+
 bool weir_slices_limit(struct weir_buf_pool *pool, unsigned waiting)
 {
-	uint64_t held = pool->stats.slices_held;
-	struct weir_engine_stats stats;
+	uint64_t held = pool->stats.slices_held, share;
 
 	/* One event may bring all buffers there are: its slices count before they are held. */
 	if (pool->event_slices > waiting)
@@ -460,8 +472,7 @@ bool weir_slices_limit(struct weir_buf_pool *pool, unsigned waiting)
 	if (pool->opts.hold_max)
 		return true;
 	/* Engines make receive buffers when the first socket wants them: look again. */
-	weir_engine_get_stats(pool->engine, &stats);
-	pool->hold_limit = stats.buffers / 2 > LEAST_HOLD_LIMIT ? stats.buffers / 2 :
-								  LEAST_HOLD_LIMIT;
+	share = share_of_buffers(pool->engine);
+	pool->hold_limit = share > LEAST_HOLD_LIMIT ? share : LEAST_HOLD_LIMIT;
 	return held >= pool->hold_limit;
 }

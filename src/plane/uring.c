@@ -314,6 +314,8 @@ static bool try_detach(struct weir_sock *s)
 	if (!(s->plane_bits & UR_DETACH) || s->plane_refs)
 		return false;
 	s->plane_bits &= ~UR_DETACH;
+	if (s->plane_bits & ZC_COUNTED)
+		zcrx_detach(s);
 	slot_release(s);
 	close(s->fd);
 	s->fd = -1;
@@ -331,6 +333,15 @@ static void run_pending(struct weir_engine *e)
 	for (; s; s = next) {
 		next = s->plane_next;
 		s->plane_bits &= ~UR_PENDING;
+		if (s->plane_bits & ZC_AGAIN) {
+			/* It would fail at once: uring.c, in_order(). */
+			if (weir_ring_overflown(&p->ring) && !s->closing) {
+				uring_pend(s, 0);
+				continue;
+			}
+			s->plane_bits &= ~ZC_AGAIN;
+			zcrx_again(s);
+		}
 		if (s->plane_bits & UR_STOPPED) {
 			s->plane_bits &= ~UR_STOPPED;
 			weir_core_of(e)->up->recv_end(s, -ECANCELED);
@@ -425,8 +436,11 @@ static void reap(struct weir_engine *e)
 	struct weir_ring *ring = &uring_of(e)->ring;
 	struct weir_cqe cqe;
 
+	const struct zcrx *zc = uring_of(e)->zc;
+
 	/* Copied and given back first: handling may enter the kernel again. */
-	while (weir_core_room(e, BUNDLE_PIECES) && weir_ring_take(ring, &cqe))
+	while (weir_core_room(e, BUNDLE_PIECES) && (!zc || zcrx_room(zc)) &&
+	       weir_ring_take(ring, &cqe))
 		handle(e, &cqe);
 }
 
@@ -485,10 +499,31 @@ static int enter(struct weir_engine *e, struct weir_wait *w)
 	return weir_ring_enter(&p->ring, want, (uint32_t)min_wait_us, timeout);
 }
 
+/*
+ * A request for zero-copy receive fails at once while completions wait outside of a full queue, and
+ * adds one of its own: begun again and again, such requests would keep the queue full for ever.  So
+ * nothing is submitted before the queue is in order.  False: it is not, the core has no room.
+ */
+static bool in_order(struct weir_engine *e)
+{
+	struct uring_plane *p = uring_of(e);
+
+	while (p->zc && weir_ring_overflown(&p->ring)) {
+		reap(e);
+		if (weir_ring_ready(&p->ring))
+			return false;
+		weir_core_of(e)->stats.syscalls++;
+		if (weir_ring_unfold(&p->ring))
+			break;
+	}
+	return true;
+}
+
 static int round_trip(struct weir_engine *e, struct weir_wait *w)
 {
 	struct uring_plane *p = uring_of(e);
 	uint64_t before = weir_core_reports(e);
+	bool ordered;
 	int r = 0;
 
 	uring_signal_clear(e);
@@ -500,8 +535,12 @@ static int round_trip(struct weir_engine *e, struct weir_wait *w)
 	if (w)
 		uring_hot_sleep(e);
 	uring_rx_refill(e);
-	if (w || weir_ring_queued(&p->ring) || weir_ring_work_pending(&p->ring)) {
-		r = enter(e, w);
+	ordered = in_order(e);
+	if (p->zc)
+		run_pending(e);
+	if (ordered && (w || weir_ring_queued(&p->ring) || weir_ring_work_pending(&p->ring))) {
+		/* What came meanwhile is to be seen first. */
+		r = enter(e, weir_core_reports(e) == before ? w : NULL);
 		weir_core_of(e)->now_ns = weir_clock_ns();
 	}
 	reap(e);

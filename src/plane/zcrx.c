@@ -4,8 +4,8 @@
  *
  * Theory: the ring is made first, with large completions, and the kernel is asked whether it knows
  *	the registration: until then nothing is changed.  Then the NIC is set up (or was, by who
- *	gave it), the area is cut into a part for each queue, and each queue is bound.  Large buffers
- *	are asked for, tried, and halved until the kernel, the driver and the memory agree.
+ *	gave it), the area is cut into a part for each queue, and each queue is bound.  Large
+ *	buffers are asked for, tried, and halved until the kernel, the driver and the memory agree.
  *
  *	   ring ──> asked ──> NIC set up ──> area ──> queue bound, ... ──> NAPI ids read
  *
@@ -38,8 +38,10 @@
 #define AREA_BYTES (32u << 20)
 #define RETRY_NS 2000000000ull
 #define RETRY_MS 10
-#define LOWAT_PART 16 /* of an area may wait in a socket below its low-water mark */
-#define RCVBUF_PART 4 /* of an area may lie in one socket */
+#define QUEUE_PART 4   /* of what the NIC leaves: in sockets, in completions, in a batch */
+#define POOL_CACHE 128 /* buffers that a page pool keeps for itself */
+#define BATCH_MIN 16
+#define PIECE_BYTES 2048
 
 static void pause_ms(void)
 {
@@ -98,10 +100,6 @@ static int get_nic(struct weir_engine *e, struct zcrx *zc, struct weir_error *re
 	int r = 0;
 
 	zc->count = o->queue_count ? o->queue_count : 1;
-	if (zc->count > WEIR_IFQS_MAX)
-		return weir_error_set(reterr, -EINVAL, "weir_engine_opts", "queue_count",
-				      "an engine has at most %u queues: open more engines",
-				      WEIR_IFQS_MAX);
 	if (!o->nic && !(o->ifname && *o->ifname)) {
 		zc->queues[0].info.no_nic = true;
 		zc->count = 1;
@@ -144,6 +142,7 @@ void zcrx_read_ids(struct weir_engine *e)
 		c->napi_ids[i] = zc->queues[i].info.napi_id = q ? q->napi_id : 0;
 	}
 	weir_nic_info_free(info);
+	weir_core_napi_changed(e);
 }
 
 /* --------------------------------------------------------------------------- the memory */
@@ -194,9 +193,10 @@ static int cut(const struct zcrx *zc, unsigned i, size_t buf_bytes, struct weir_
 
 /* --------------------------------------------------------------------------- the queues */
 
-static uint32_t refill_entries(const struct weir_engine_opts *o, size_t buffers)
+/* A large buffer is shared by many packets, and each wants an entry. */
+static uint32_t refill_entries(const struct weir_engine_opts *o, size_t area_bytes)
 {
-	uint64_t want = o->refill_entries ? o->refill_entries : 2 * buffers;
+	uint64_t want = o->refill_entries ? o->refill_entries : area_bytes / PIECE_BYTES;
 	uint32_t n = 8;
 
 	while (n < want && n < WEIR_IFQ_REFILL_MAX)
@@ -221,7 +221,7 @@ static int bind_as(struct weir_engine *e, struct zcrx *zc, unsigned i, uint32_t 
 	req.name = name;
 	req.ifindex = z->info.ifindex;
 	req.queue = z->info.queue;
-	req.entries = refill_entries(o, req.mem.bytes / buf_bytes);
+	req.entries = refill_entries(o, req.mem.bytes);
 	req.event_data = ud(NULL, UD_MISC) | (uint64_t)(ZC_EVENT_FIRST + i) << 3;
 	while ((r = weir_ifq_open(&z->q, &uring_of(e)->ring, can, &req, reterr)) == -EEXIST &&
 	       weir_clock_ns() < end_ns)
@@ -296,17 +296,37 @@ static uint64_t tcp_rmem_max(void)
 	return max;
 }
 
-static void bound_sockets(struct weir_engine *e, struct zcrx *zc)
+/* Entries of the NIC's receive ring, which are buffers, too. */
+static uint32_t nic_buffers(const struct zcrx *zc)
+{
+	const struct weir_nic_info *info;
+	uint32_t n;
+
+	if (!zc->nic || weir_nic_info_read(&info, zc->queues[0].info.ifname, NULL))
+		return 0;
+	n = info->ring_entries + POOL_CACHE;
+	weir_nic_info_free(info);
+	return n;
+}
+
+/*
+ * Buffers lie in the NIC's ring, in the sockets' receive queues, in completions, in the batch that
+ * the application looks at.  The last three are bounded, so that the first never runs dry.
+ */
+static void share_out(struct weir_engine *e, struct zcrx *zc)
 {
 	struct weir_core *c = weir_core_of(e);
-	uint64_t bytes =
-		(uint64_t)zc->queues[0].info.buffer_bytes * zc->queues[0].info.buffer_count;
+	const struct weir_ifq_info *info = &zc->queues[0].info;
+	uint32_t nic = nic_buffers(zc), left = info->buffer_count;
+	uint64_t part;
 
-	if (c->lowat_max > bytes / LOWAT_PART)
-		c->lowat_max = (uint32_t)(bytes / LOWAT_PART);
-	/* The kernel doubles the value. */
-	if (bytes / RCVBUF_PART < tcp_rmem_max())
-		zc->rcvbuf_bytes = (int)(bytes / RCVBUF_PART / 2);
+	left = nic < left / 2 ? left - nic : left / 2;
+	zc->batch_max = left / QUEUE_PART < BATCH_MIN ? BATCH_MIN : left / QUEUE_PART;
+	part = (uint64_t)info->buffer_bytes * (left / QUEUE_PART);
+	if (c->lowat_max > part / 4)
+		c->lowat_max = (uint32_t)(part / 4);
+	if (part < tcp_rmem_max())
+		zc->rcvbuf_bytes = part;
 }
 
 static void describe(struct weir_engine *e, const struct zcrx *zc)
@@ -348,7 +368,7 @@ static int set_up(struct weir_engine *e, struct weir_error *reterr)
 	c->nic = p->zc->nic;
 	c->ifq_count = p->zc->count;
 	zcrx_read_ids(e);
-	bound_sockets(e, p->zc);
+	share_out(e, p->zc);
 	describe(e, p->zc);
 	return 0;
 }

@@ -11,16 +11,19 @@
 #include "uring.h"
 
 /* plane_bits of a stream on an engine with interface queues. */
-#define ZC_ARMED (1u << 8)   /* the receive in flight is a RECV_ZC */
-#define ZC_PLAIN (1u << 9)   /* received as by uring: see the reason */
-#define ZC_WATCH (1u << 10)  /* a poll for a reset is in flight */
-#define ZC_BROKEN (1u << 11) /* a completion named no buffer */
-#define ZC_RESET (1u << 12)  /* the poll saw the connection end */
-#define ZC_CHOSEN (1u << 13) /* its queue was looked up */
-#define ZC_WHY_SHIFT 16	     /* 4 bits: enum zcrx_why */
-#define ZC_QUEUE_SHIFT 20    /* 4 bits: which interface queue */
-#define ZC_CHANGES_SHIFT 24  /* 4 bits: how often the way was changed */
+#define ZC_ARMED (1u << 8)    /* the receive in flight is a RECV_ZC */
+#define ZC_PLAIN (1u << 9)    /* received as by uring: see the reason */
+#define ZC_WATCH (1u << 10)   /* a poll for a reset is in flight */
+#define ZC_BROKEN (1u << 11)  /* a completion named no buffer */
+#define ZC_RESET (1u << 12)   /* it did, and the receive is being cancelled */
+#define ZC_CHOSEN (1u << 13)  /* its queue was looked up */
+#define ZC_WATCHED (1u << 15) /* the poll saw the end once: no other is needed */
+#define ZC_COUNTED (1u << 14) /* one of the streams that share the area */
+#define ZC_WHY_SHIFT 16	      /* 4 bits: enum zcrx_why */
+#define ZC_QUEUE_SHIFT 20     /* 4 bits: which interface queue */
+#define ZC_CHANGES_SHIFT 24   /* 4 bits: how often the way was changed */
 #define ZC_FIELD 15u
+#define ZC_AGAIN (1u << 28) /* to be received again when the completion queue is in order */
 
 #define ZC_EVENT_FIRST 16u /* in user_data of UD_MISC: number of the queue, after the timers */
 #define ZC_EVENT_LAST (ZC_EVENT_FIRST + WEIR_IFQS_MAX - 1)
@@ -71,8 +74,10 @@ struct zcrx_queue {
  * struct zcrx - the interface queues of an engine.
  * @nic: the NIC; NULL: none.
  * @area: memory of all queues.
- * @rcvbuf_bytes: bound on receive buffers, so that a few sockets cannot fill an area; 0: none is
- *	needed.
+ * @rcvbuf_bytes: what sockets may have in their receive buffers between them, so that they cannot
+ *	fill an area; 0: as much as they like.
+ * @streams: sockets that share that.
+ * @batch_max: buffers of a queue that the application may have in one batch.
  * @ids_read_ns: when the NAPI ids were last read.
  * @count: queues.
  * @queues: the queues.
@@ -80,7 +85,9 @@ struct zcrx_queue {
 struct zcrx {
 	struct weir_nic *nic;
 	struct weir_area *area;
-	int rcvbuf_bytes;
+	uint64_t rcvbuf_bytes;
+	uint32_t streams;
+	uint32_t batch_max;
 	uint64_t ids_read_ns;
 	unsigned count;
 	struct zcrx_queue queues[WEIR_IFQS_MAX];
@@ -96,8 +103,11 @@ void zcrx_read_ids(struct weir_engine *e);
 /* zcrx_rx.c: for streams of engines that have interface queues */
 bool zcrx_takes(struct weir_sock *s);
 void zcrx_attach(struct weir_sock *s);
+void zcrx_detach(struct weir_sock *s);
+bool zcrx_room(const struct zcrx *zc);
 int zcrx_start(struct weir_sock *s);
 void zcrx_cqe(struct weir_sock *s, const struct weir_cqe *c);
+void zcrx_again(struct weir_sock *s);
 void zcrx_watched(struct weir_sock *s, int res);
 bool zcrx_must_cancel(const struct weir_sock *s);
 bool zcrx_take_back(struct weir_sock *s);
@@ -108,6 +118,7 @@ bool zcrx_why(const struct weir_sock *s, char *buf, size_t bytes);
 void zcrx_refill(struct weir_engine *e);
 void zcrx_event(struct weir_engine *e, unsigned queue, int type);
 bool zcrx_flush(struct weir_engine *e, struct zcrx_queue *z);
+bool zcrx_any_free(const struct zcrx_queue *z);
 bool zcrx_is_out(const struct zcrx_queue *z);
 
 static inline unsigned zcrx_field(const struct weir_sock *s, unsigned shift)

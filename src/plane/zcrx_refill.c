@@ -77,7 +77,7 @@ static uint32_t give(struct zcrx_queue *z)
 	return given;
 }
 
-static bool any_free(const struct zcrx_queue *z)
+bool zcrx_any_free(const struct zcrx_queue *z)
 {
 	uint32_t n = 0;
 
@@ -112,7 +112,7 @@ void zcrx_refill(struct weir_engine *e)
 	struct zcrx *zc = uring_of(e)->zc;
 
 	for (unsigned i = 0; i < zc->count; i++)
-		if (any_free(&zc->queues[i]))
+		if (zcrx_any_free(&zc->queues[i]))
 			refill_queue(e, &zc->queues[i]);
 }
 

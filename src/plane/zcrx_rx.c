@@ -6,7 +6,7 @@
  *	completion names a piece of the queue's area.  The request ends for many reasons:
  *
  *	  0                end of stream, or a reset whose error somebody else took
- *	  ENOSPC           the completion queue was full: once more, the data waits in the socket
+ *	  ENOSPC           the completion queue was full: once more when it is in order
  *	  ENOMEM           payload in kernel pages, and no buffer to copy it to: what can be read
  *	                   is read with recv() into other memory; the rest waits for buffers
  *	  EFAULT           payload in another queue's memory: the request names the wrong queue; or
@@ -23,7 +23,7 @@
  *
  *	       ┌── RECV_ZC on queue i ──EFAULT──> on queue j
  *	start ─┤        │ copied, not by name            ^
- *	       └──> as by uring ──────EFAULT─────────────┘      at most 15 changes
+ *	       └──> as by uring ──────EFAULT─────────────┘      15 changes without a byte: an error
  *
  * Invariants: 1. at most one receive of a socket is in flight.  2. every completion that names a
  *	buffer is counted in the ledger before it is reported.  3. bytes are reported in the order
@@ -45,7 +45,9 @@
 #include "../util/util.h"
 #include "zcrx.h"
 
-#define CHANGES_MAX 15
+#define CHANGES_MAX 15 /* without a byte between them */
+#define SHARE_STREAMS 4
+#define RCVBUF_MIN (256u << 10) /* some packets of 64 KiB must find room */
 #define LEAVE_BYTES (256u << 10)
 #define OFFSET_MASK ((UINT64_C(1) << WEIR_ZCRX_AREA_SHIFT) - 1)
 #define IDS_AGE_NS 100000000ull
@@ -59,17 +61,41 @@ bool zcrx_takes(struct weir_sock *s)
 	return s->kind == WEIR_STREAM && s->is_tcp && !(s->plane_bits & ZC_PLAIN);
 }
 
-/* So that the sockets that are not read cannot have all buffers between them. */
+/*
+ * Sockets that are not read must not have all buffers between them: TCP closes its window by the
+ * size of the receive buffer.  A few read one after the other get more than their share.
+ */
 void zcrx_attach(struct weir_sock *s)
 {
 	struct weir_core *c = weir_core_of(s->engine);
-	int bytes = uring_of(s->engine)->zc->rcvbuf_bytes;
+	struct zcrx *zc = uring_of(s->engine)->zc;
+	uint64_t share = zc->rcvbuf_bytes / (1 + zc->streams / SHARE_STREAMS);
+	int bytes;
 
-	if (!bytes || s->rcvbuf_set)
+	s->plane_bits |= ZC_COUNTED;
+	zc->streams++;
+	if (!share || s->rcvbuf_set)
 		return;
+	/* The kernel doubles the value. */
+	bytes = (int)(share < RCVBUF_MIN ? RCVBUF_MIN : share) / 2;
 	c->stats.syscalls++;
 	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
 		(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
+void zcrx_detach(struct weir_sock *s)
+{
+	s->plane_bits &= ~ZC_COUNTED;
+	uring_of(s->engine)->zc->streams--;
+}
+
+/* A batch must not take the NIC's buffers away. */
+bool zcrx_room(const struct zcrx *zc)
+{
+	for (unsigned i = 0; i < zc->count; i++)
+		if (zc->queues[i].pools[0]->count[WEIR_BUF_DELIVERED] >= zc->batch_max)
+			return false;
+	return true;
 }
 
 static unsigned napi_of(struct weir_sock *s)
@@ -112,6 +138,15 @@ static void go_plain(struct weir_sock *s, enum zcrx_why why)
 	zcrx_set_field(s, ZC_WHY_SHIFT, why);
 }
 
+/* Nothing speaks for the NIC's queues.  Who asked for the plane by name stays on it. */
+static void go_copying(struct weir_sock *s, enum zcrx_why why)
+{
+	if (weir_core_of(s->engine)->by_name)
+		zcrx_set_field(s, ZC_WHY_SHIFT, why);
+	else
+		go_plain(s, why);
+}
+
 static void choose(struct weir_sock *s)
 {
 	struct zcrx *zc = uring_of(s->engine)->zc;
@@ -124,19 +159,17 @@ static void choose(struct weir_sock *s)
 	i = queue_of_packets(s, &id);
 	if (i >= 0)
 		zcrx_set_field(s, ZC_QUEUE_SHIFT, (unsigned)i);
-	else if (weir_core_of(s->engine)->by_name)
-		return;
 	else if (id)
-		go_plain(s, ZC_WHY_OTHER_QUEUE);
+		go_copying(s, ZC_WHY_OTHER_QUEUE);
 	else if (s->tie.nic != zc->nic)
-		go_plain(s, ZC_WHY_NOT_STEERED);
+		go_copying(s, ZC_WHY_NOT_STEERED);
 }
 
 static void watch(struct weir_sock *s)
 {
 	struct io_uring_sqe *sqe;
 
-	if ((s->plane_bits & (ZC_WATCH | ZC_RESET)) || !(sqe = uring_sqe(s->engine)))
+	if ((s->plane_bits & (ZC_WATCH | ZC_WATCHED)) || !(sqe = uring_sqe(s->engine)))
 		return;
 	sqe->opcode = IORING_OP_POLL_ADD;
 	uring_target(s, sqe);
@@ -162,6 +195,8 @@ int zcrx_start(struct weir_sock *s)
 	/* The union member zcrx_ifq_idx of newer headers. */
 	sqe->file_index = zcrx_queue_of(s)->q.id;
 	s->plane_bits |= ZC_ARMED;
+	/* A cancel of the request before, answered late, does not mean this one. */
+	s->plane_bits &= ~ZC_RESET;
 	watch(s);
 	return 0;
 }
@@ -221,8 +256,11 @@ static void data(struct weir_sock *s, uint32_t len, uint64_t off)
 	z->stats.bytes += len;
 	weir_pool_arrived(pool, rx.buffer);
 	weir_core_of(s->engine)->up->received(s, &rx);
+	zcrx_set_field(s, ZC_CHANGES_SHIFT, 0);
 	if (rx.copied)
 		maybe_leave(s, z);
+	else if (z->q.stats)
+		zcrx_set_field(s, ZC_WHY_SHIFT, ZC_WHY_NONE);
 }
 
 static bool was_reset(struct weir_sock *s)
@@ -262,10 +300,10 @@ static int salvage(struct weir_sock *s)
 	return got;
 }
 
-static void again(struct weir_sock *s)
+void zcrx_again(struct weir_sock *s)
 {
 	zcrx_queue_of(s)->stats.rearmed++;
-	weir_core_of(s->engine)->up->recv_end(s, -EAGAIN);
+	weir_core_of(s->engine)->up->recv_end(s, s->rx_stopping ? -ECANCELED : -EAGAIN);
 }
 
 /* No buffer for a copy. */
@@ -281,7 +319,7 @@ static void dry(struct weir_sock *s)
 		return;
 	z->dry_given = z->given;
 	if (r || back) {
-		again(s);
+		zcrx_again(s);
 		return;
 	}
 	z->dry = true;
@@ -308,17 +346,17 @@ static void astray(struct weir_sock *s)
 
 	if (i >= 0 && (unsigned)i != now && may_change(s)) {
 		zcrx_set_field(s, ZC_QUEUE_SHIFT, (unsigned)i);
-		again(s);
+		zcrx_again(s);
 		return;
 	}
 	r = salvage(s);
 	if (r < 0)
 		return;
 	if (r) {
-		again(s);
+		zcrx_again(s);
 	} else if (zc->count > 1 && may_change(s)) {
 		zcrx_set_field(s, ZC_QUEUE_SHIFT, (now + 1) % zc->count);
-		again(s);
+		zcrx_again(s);
 	} else {
 		weir_core_of(s->engine)->up->recv_end(s, -EFAULT);
 	}
@@ -345,7 +383,7 @@ static void ended(struct weir_sock *s, int res)
 		return;
 	case -ENOSPC:
 		zcrx_queue_of(s)->stats.cq_full++;
-		again(s);
+		uring_pend(s, ZC_AGAIN);
 		return;
 	case -ENOMEM:
 		dry(s);
@@ -377,7 +415,7 @@ void zcrx_watched(struct weir_sock *s, int res)
 	s->plane_bits &= ~ZC_WATCH;
 	if (res < 0 || s->closing || !(s->plane_bits & ZC_ARMED))
 		return;
-	s->plane_bits |= ZC_RESET;
+	s->plane_bits |= ZC_RESET | ZC_WATCHED;
 	uring_cancel(s, ud(s, UD_RECV));
 }
 
@@ -410,7 +448,8 @@ bool zcrx_can_recv(struct weir_sock *s)
 
 	if (!zcrx_takes(s))
 		return spill && (spill->free_count || spill->count[WEIR_BUF_KERNEL]);
-	if (z->dry && z->given == z->dry_given)
+	/* What came back goes to the kernel before the request does. */
+	if (z->dry && z->given == z->dry_given && !zcrx_any_free(z))
 		return false;
 	z->dry = false;
 	return true;
@@ -423,10 +462,10 @@ bool zcrx_why(const struct weir_sock *s, char *buf, size_t bytes)
 		[ZC_WHY_NOT_STEERED] = "no rule brings its packets to the queues of the engine",
 		[ZC_WHY_OTHER_QUEUE] = "its packets come by another queue or NIC",
 		[ZC_WHY_COPIED] = "nearly all of it came in kernel pages",
-		[ZC_WHY_PROTOCOL] = "the kernel has no zero-copy receive for its protocol "
-				    "(TLS in the kernel, MPTCP)",
+		[ZC_WHY_PROTOCOL] = "not plain TCP (TLS in the kernel, MPTCP): no zero copy",
 	};
 	const struct zcrx_queue *z;
+	unsigned why;
 
 	if (s->kind != WEIR_STREAM || !s->is_tcp)
 		return false;
@@ -435,9 +474,11 @@ bool zcrx_why(const struct weir_sock *s, char *buf, size_t bytes)
 		return true;
 	}
 	z = zcrx_queue_of(s);
+	why = zcrx_field(s, ZC_WHY_SHIFT);
 	if (z->info.no_nic)
 		snprintf(buf, bytes, "zcrx: without a NIC, every byte is copied");
 	else
-		snprintf(buf, bytes, "zcrx: %s rxq %u", z->info.ifname, z->info.queue);
+		snprintf(buf, bytes, "zcrx: %s rxq %u%s%s", z->info.ifname, z->info.queue,
+			 why ? ", but with a copy: " : "", reasons[why]);
 	return true;
 }

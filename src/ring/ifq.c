@@ -10,10 +10,10 @@
  *	             kernel  we    kernel takes head..tail when the page pool has run dry
  *
  *	Where the parts lie in the region is told by the kernel; it differs between kernels.  An
- *	entry that names nothing is skipped by the kernel without a word, so all that is written here
- *	comes from the ledger, and from completions that were checked.  The kernel takes entries when the
- *	NIC needs buffers; where nothing else would make it look (no NIC, or a copy that finds no
- *	buffer while the ring has some), FLUSH_RQ does.
+ *	entry that names nothing is skipped by the kernel without a word, so all that is written
+ *	here comes from the ledger, and from completions that were checked.  The kernel takes
+ *	entries when the NIC needs buffers; where nothing else would make it look (no NIC, or a copy
+ *	that finds no buffer while the ring has some), FLUSH_RQ does.
  *	Barriers: the kernel must see the entries before the tail that covers them (release on the
  *	tail); an entry may be overwritten when the kernel has taken it (acquire on the head).
  *

@@ -182,6 +182,23 @@ static unsigned publish_sqes(struct weir_ring *r)
 	return weir_ring_queued(r);
 }
 
+bool weir_ring_overflown(struct weir_ring *r)
+{
+	return __atomic_load_n(r->u.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
+}
+
+int weir_ring_unfold(struct weir_ring *r)
+{
+	unsigned flags = IORING_ENTER_GETEVENTS;
+
+	if (r->fd_registered)
+		flags |= IORING_ENTER_REGISTERED_RING;
+	r->syscalls++;
+	return syscall(__NR_io_uring_enter, r->u.enter_ring_fd, 0, 0, flags, NULL, _NSIG / 8) < 0 ?
+		       -errno :
+		       0;
+}
+
 int weir_ring_enter(struct weir_ring *r, unsigned want, uint32_t min_wait_us, int64_t timeout_ns)
 {
 	struct weir_io_uring_getevents_arg arg = { .min_wait_usec = want ? min_wait_us : 0 };

@@ -97,6 +97,12 @@ unsigned weir_ring_ready(struct weir_ring *r);
  */
 int weir_ring_enter(struct weir_ring *r, unsigned want, uint32_t min_wait_us, int64_t timeout_ns);
 
+/** weir_ring_overflown() - does the kernel have completions that found no room in the queue? */
+bool weir_ring_overflown(struct weir_ring *r);
+
+/** weir_ring_unfold() - let it put them there, and submit nothing; 0 or -errno. */
+int weir_ring_unfold(struct weir_ring *r);
+
 /** weir_ring_take() - the next completion, which the kernel may then overwrite; false: none. */
 bool weir_ring_take(struct weir_ring *r, struct weir_cqe *ret);
 

@@ -140,6 +140,18 @@ def mode_raw_send(address, path):
     read_all(s)
 
 
+def mode_raw_pieces(address, path, seed):
+    """A raw sender whose pieces have random sizes, each a packet of its own if it is small."""
+    source = random.Random(int(seed))
+    s = connect(address)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with open(path, "rb") as file:
+        while piece := file.read(source.choice([1, 100, 511, 512, 513, 1448, 4096, 9999])):
+            s.sendall(piece)
+    s.shutdown(socket.SHUT_WR)
+    read_all(s)
+
+
 def mode_raw_recv(path):
     s, _ = listen().accept()
     with open(path, "wb") as file:

@@ -27,9 +27,9 @@ for command in recv send; do
 	refuses "unknown option --nonsense" $command --nonsense
 	refuses "unknown option -Z in '-Z'" $command -Z
 	refuses "did you mean --plane?" $command --plain uring
-	refuses "bad value 'dpdk' for --plane: legal is one of: auto, uring, epoll" \
+	refuses "bad value 'dpdk' for --plane: legal is one of: auto, zcrx, uring, epoll" \
 		$command --plane dpdk 127.0.0.1:9000
-	refuses "--plane wants a value: one of: auto, uring, epoll" \
+	refuses "--plane wants a value: one of: auto, zcrx, uring, epoll" \
 		$command 127.0.0.1:9000 --plane
 	refuses "bad value '-1' for -t/--timeout: legal is seconds" $command -t -1 127.0.0.1:9000
 	refuses "bad value 'soon' for -t/--timeout" $command --timeout=soon 127.0.0.1:9000

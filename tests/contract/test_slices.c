@@ -104,7 +104,8 @@ static void starvation(void **state)
 {
 	struct weir_engine_opts o = { .size = sizeof o,
 				      .area_bytes = 64 << 10,
-				      .buffer_bytes = 8 << 10 };
+				      .buffer_bytes = 8 << 10,
+				      .hold_max_bytes = UINT64_MAX };
 	struct t_link *l = t_link_new(&o, 4 * MIB, 0);
 	struct keeper *k = keeper_new(l, 100);
 	struct weir_engine_stats stats;
@@ -113,14 +114,16 @@ static void starvation(void **state)
 	t_link_open(l, "127.0.0.1:0", NULL);
 	for (unsigned round = 0; round < 3; round++) {
 		uint64_t before;
+		int n;
 
 		k->hold_percent = 100;
 		/* A buffer may lie with the kernel, written to in part. */
 		do {
 			before = l->server.rx_bytes;
-			t_step(l->e, 20000);
+			n = t_step(l->e, 20000);
 			weir_engine_get_stats(l->e, &stats);
-		} while (before != l->server.rx_bytes || stats.buffers_held < stats.buffers - 1);
+		} while (n > 0 || before != l->server.rx_bytes ||
+			 stats.buffers_held < stats.buffers - 1);
 		assert_true(stats.buffers_free == 0 || stats.buffers_held == stats.buffers - 1);
 		assert_true(l->server.rx_bytes < l->server.rx_total);
 		k->hold_percent = 0;
@@ -129,7 +132,9 @@ static void starvation(void **state)
 		t_until(l->e, l->server.rx_bytes > before + (64 << 10));
 	}
 	weir_engine_get_stats(l->e, &stats);
-	assert_true(stats.starved > 0);
+	/* on zcrx it may be the NIC that finds no buffer, and the sender that tries again */
+	if (weir_engine_plane(l->e) != WEIR_PLANE_ZCRX)
+		assert_true(stats.starved > 0);
 	t_link_run(l);
 	t_link_close(l);
 	free(k);

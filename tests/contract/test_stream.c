@@ -65,7 +65,10 @@ static void bulk_through_small_area(void **state)
 	weir_engine_get_stats(l->e, &stats);
 	assert_int_equal(stats.rx_bytes, bytes);
 	assert_int_equal(stats.tx_bytes, bytes);
-	assert_int_equal(stats.rx_copied_bytes, bytes); /* no host plane is zero-copy */
+	if (weir_engine_plane(l->e) == WEIR_PLANE_ZCRX)
+		assert_true(stats.rx_copied_bytes <= bytes);
+	else
+		assert_int_equal(stats.rx_copied_bytes, bytes);
 	t_link_close(l);
 }
 

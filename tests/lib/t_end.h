@@ -40,6 +40,7 @@ struct t_end {
 	uint64_t tx_seed, rx_seed;
 	uint64_t tx_total, rx_total;
 	bool shutdown_after; /* shut down once all is queued */
+	bool may_spill;	     /* the engine may copy its pieces out */
 	bool finish_after;   /* finish once all is queued and all has arrived */
 	/* seen */
 	uint64_t tx_queued, tx_sent, rx_bytes;

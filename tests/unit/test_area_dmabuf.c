@@ -52,10 +52,17 @@ static void expect_same(const struct weir_area_info *info, uint64_t seed)
 /* May the kernel be given a pointer into it, as for O_DIRECT? */
 static bool kernel_takes(void *base)
 {
-	char byte;
-	struct iovec local = { &byte, 1 }, remote = { base, 1 };
+	struct iovec iov = { base, 1 };
+	int ends[2];
+	bool taken;
 
-	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	taken = vmsplice(ends[1], &iov, 1, 0) == 1;
+	if (!taken)
+		assert_int_equal(errno, EFAULT);
+	close(ends[0]);
+	close(ends[1]);
+	return taken;
 }
 
 static void made(void **state)
@@ -381,7 +388,7 @@ static void sizes(void **state)
 	area_refused(&o, -EINVAL, limit);
 }
 
-/* Every way of opening, many times: more in sum than a small machine has. */
+/* Every way of opening, many times. */
 static void nothing_is_left(void **state)
 {
 	struct weir_area_opts bad = OPTS(WEIR_PROVIDER_DMABUF, .bytes = 4096);
@@ -390,7 +397,7 @@ static void nothing_is_left(void **state)
 	uint64_t end;
 
 	(void)state;
-	for (unsigned i = 0; i < 300; i++) {
+	for (unsigned i = 0; i < 100; i++) {
 		struct weir_area_opts o =
 			OPTS(WEIR_PROVIDER_UDMABUF, .bytes = BYTES,
 			     .flags = i % 3 ? 0 : WEIR_AREA_NO_MAP,

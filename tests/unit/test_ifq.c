@@ -3,8 +3,9 @@
  * test_ifq.c - rings with large completions, and the refill ring of an interface queue.
  *
  * Theory: the host's kernel makes large completions of no-ops: both layouts are read, thousands of
- *	them, through many ends of the array, where fillers stand.  A registration needs a NIC, which
- *	the VM has; here the refill ring lies in plain memory, and a model of the kernel takes from it.
+ *	them, through many ends of the array, where fillers stand.  A registration needs a NIC,
+ *	which the VM has; here the refill ring lies in plain memory, and a model of the kernel takes
+ *	from it.
  */
 #include <errno.h>
 #include <string.h>

@@ -7,6 +7,7 @@ vm.py check FOLDER              selftest, newest kernel, and the library's tests
                                 zero-copy receive; JUnit to FOLDER
 vm.py shell [SERIES]            a shell in the VM, two namespaces with the test NIC between them
 vm.py debug [PATTERN]           the tests on a kernel built with KASAN, lockdep, kmemleak, UBSAN
+vm.py demo FOLDER               the VM's part of `make demo`: iperf3's documents to FOLDER
 vm.py selftest [SERIES]         tests that misbehave must be found out
 vm.py fetch [SERIES...]         only fetch and make what the others need
 
@@ -28,8 +29,8 @@ import traceback
 
 sys.dont_write_bytecode = True
 
-from host import debugkernel, image, kernels, machine, parts, report, root, selftest  # noqa: E402
-from host import session  # noqa: E402
+from host import debugkernel, demo, image, kernels, machine, parts, report, root  # noqa: E402
+from host import selftest, session  # noqa: E402
 from host.common import Failed, TREE, VM, die, locked_file, note, remove  # noqa: E402
 from host.common import run as run_command  # noqa: E402
 
@@ -56,20 +57,21 @@ def own_folder(label):
     return locked_file(os.path.join(folder_of(label), "lock"), f"uses build/vm/{label}")
 
 
-def build_programs():
-    """What the VM takes of build/release, as the sources are now."""
+def build_programs(targets):
+    """What the VM takes of build/release, as the sources are now; all of it without targets."""
     with locked_file(os.path.join(TREE, "build", "vm", "lock"), "builds the programs"):
-        run_command([os.path.join(TREE, "scripts", "build.sh"), "release"], "building the programs")
+        run_command([os.path.join(TREE, "scripts", "build.sh"), "release"] + list(targets),
+                    "building the programs")
 
 
-def prepare(kernel, label, broken, shell=False, thorough=False):
+def prepare(kernel, label, broken, shell=False, thorough=False, targets=()):
     """
     Write the initramfs of a run; return its path.  Why the module cannot be built, where it should,
     is added to the list `broken`.  Tests that try each of many cases take a part of them where the
     run is not thorough.
     """
     folder = folder_of(label)
-    build_programs()
+    build_programs(targets)
     system = root.get()
     module = plugin = None
     try:
@@ -190,6 +192,27 @@ def command_shell(arguments):
             remove(initramfs)
 
 
+def command_demo(arguments):
+    """The documents of the demo in a folder."""
+    demo.must_be_there()
+    kernel = must_kernel(NEWEST)
+    broken = []
+    with own_folder(demo.TEST):
+        initramfs = prepare(kernel, demo.TEST, broken, targets=["product", "weir-vm-init"])
+        if broken:
+            remove(initramfs)
+            raise Failed(broken[0])
+        run, accel = session.boot(kernel, demo.TEST, folder_of(demo.TEST),
+                                  parts.tests("", folder=os.path.join(VM, "demo")), initramfs,
+                                  quiet=True)
+    result = run.results[demo.TEST]
+    count = demo.take(result, arguments[0])
+    if result.verdict != "passed" or not count:
+        raise Failed("\n".join([result.reason] + result.output[-20:]))
+    print(f"Linux {kernel['version']}, {'emulated' if accel == 'tcg' else 'by ' + accel}")
+    return True
+
+
 def command_debug(arguments):
     kernel = debugkernel.get(NEWEST)
     return run_kernel(kernel, "debug", (arguments[0:1] or [""])[0], slow_by=DEBUG_SLOW)
@@ -228,14 +251,14 @@ def command_fetch(arguments):
 
 
 COMMANDS = {"test": command_test, "all": command_all, "check": command_check,
-            "shell": command_shell, "debug": command_debug, "fetch": command_fetch,
-            "selftest": command_selftest}
+            "shell": command_shell, "demo": command_demo, "debug": command_debug,
+            "fetch": command_fetch, "selftest": command_selftest}
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *ignored: sys.exit(143))
     command = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")
-    if not command or (command is command_check and len(sys.argv) < 3):
+    if not command or command in (command_check, command_demo) and len(sys.argv) < 3:
         print(__doc__.strip(), file=sys.stderr)
         return 2
     try:

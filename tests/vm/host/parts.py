@@ -109,10 +109,14 @@ def programs():
         program = os.path.join(folder, part, "weir-" + part)
         if part != "init" and os.path.isfile(program):
             found["weir-" + part] = program
-    folder = os.path.join(RELEASE, "tests", "contract")
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if name.startswith("contract_") and os.access(os.path.join(folder, name), os.X_OK):
-            found[name] = os.path.join(folder, name)
+    for part, begins in ("contract", "contract_"), ("unit", "unit_area"):
+        folder = os.path.join(RELEASE, "tests", part)
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if name.startswith(begins) and os.access(os.path.join(folder, name), os.X_OK):
+                found[name] = os.path.join(folder, name)
+    example = os.path.join(RELEASE, "examples", "zerocopy")
+    if os.path.isfile(example):
+        found["zerocopy"] = example
     return found
 
 

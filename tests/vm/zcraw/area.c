@@ -39,13 +39,16 @@ static void huge_reserve(size_t bytes)
 {
 	unsigned wanted = (unsigned)(bytes / HUGE_BYTES);
 	char text[32];
+	long end;
 
 	if (huge_pages() >= wanted)
 		return;
 	snprintf(text, sizeof text, "%u", wanted);
 	undo(NULL, "busybox sysctl -q -w vm.nr_hugepages=0");
-	if (file_write(NR_HUGEPAGES, text) || huge_pages() < wanted)
-		fail("no %u huge pages to be had", wanted);
+	/* the kernel stops early where a signal is pending, as is its work for a closed ring */
+	for (end = now_ms() + HUGE_DEADLINE_MS; huge_pages() < wanted;)
+		if (file_write(NR_HUGEPAGES, text) || now_ms() > end)
+			fail("no %u huge pages to be had: %u", wanted, huge_pages());
 }
 
 static void map_private(struct area *area, bool huge)

@@ -10,31 +10,12 @@
  */
 #include "zcraw.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct scenario *const tables[] = { scenarios_move,  scenarios_hard, scenarios_life,
 						 scenarios_fault, scenarios_send, scenarios_devmem,
 						 scenarios_cycle, scenarios_xdp };
-#define TABLES (sizeof tables / sizeof *tables)
-
-static const struct scenario *find(const char *name)
-{
-	for (size_t i = 0; i < TABLES; i++)
-		for (const struct scenario *s = tables[i]; s->name; s++)
-			if (!strcmp(s->name, name))
-				return s;
-	return NULL;
-}
-
-static void list(void)
-{
-	for (size_t i = 0; i < TABLES; i++)
-		for (const struct scenario *s = tables[i]; s->name; s++)
-			printf("%-20s %s\n", s->name, s->what);
-}
 
 static int usage(FILE *to)
 {
@@ -51,31 +32,9 @@ static int usage(FILE *to)
 	return to == stdout ? 0 : 2;
 }
 
-static bool seed_given(const char *word)
-{
-	char *end;
-
-	if (strncmp(word, "seed=", 5))
-		return false;
-	errno = 0;
-	zcraw_seed = strtoull(word + 5, &end, 0);
-	if (errno || end == word + 5 || *end) {
-		fprintf(stderr, "weir-zcraw: %s: not a number\n", word);
-		exit(2);
-	}
-	return true;
-}
-
 int main(int argc, char **argv)
 {
-	int failed = 0, skipped = 0, first = 1;
-	char why[1024] = "";
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc == 2 && !strcmp(argv[1], "list")) {
-		list();
-		return 0;
-	}
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")))
 		return usage(stdout);
 	if (argc == 3 && !strcmp(argv[1], "probe"))
@@ -88,29 +47,7 @@ int main(int argc, char **argv)
 		return hds(argv[2], argv[3]);
 	if (argc == 5 && !strcmp(argv[1], "occupy"))
 		return occupy(argv[2], argv[3], argv[4]);
-	while (first < argc && seed_given(argv[first]))
-		first++;
-	if (first == argc)
+	if (argc < 2)
 		return usage(stderr);
-	for (int i = first; i < argc; i++) {
-		if (!find(argv[i])) {
-			fprintf(stderr,
-				"weir-zcraw: no scenario %s; \"weir-zcraw list\" has them\n",
-				argv[i]);
-			return 2;
-		}
-	}
-	for (int i = first; i < argc; i++) {
-		int r = scenario_supervise(find(argv[i]));
-
-		failed += r && r != EXIT_SKIP;
-		skipped += r == EXIT_SKIP;
-		if (r == EXIT_SKIP)
-			snprintf(why, sizeof why, "%s", scenario_why());
-	}
-	if (failed)
-		printf("%d of %d scenarios failed\n", failed, argc - first);
-	else if (skipped)
-		printf("%d of %d scenarios skipped: %s\n", skipped, argc - first, why);
-	return failed ? 1 : skipped ? EXIT_SKIP : 0;
+	return scenarios_main("weir-zcraw", tables, sizeof tables / sizeof *tables, argc, argv);
 }

@@ -20,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_MS 40000
 #define UNDO_MAX 96
 
 uint64_t zcraw_seed = 20260;
+long scenario_limit_ms = 40000;
 
 struct shared {
 	char said[1024];
@@ -37,12 +37,7 @@ struct shared {
 };
 
 static struct shared *shared;
-static char last_why[1024];
-
-const char *scenario_why(void)
-{
-	return last_why;
-}
+static char last_why[1024]; /* why the last one failed or was skipped */
 
 void say(const char *format, ...)
 {
@@ -163,7 +158,7 @@ static void report(const struct scenario *scenario, int status, long took_ms)
 		       *shared->said ? "; so far:" : "", shared->said);
 }
 
-int scenario_supervise(const struct scenario *scenario)
+static int supervise(const struct scenario *scenario)
 {
 	long began = now_ms();
 	sigset_t chld;
@@ -173,7 +168,7 @@ int scenario_supervise(const struct scenario *scenario)
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED) {
-		perror("weir-zcraw: mmap");
+		perror("mmap");
 		return 1;
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -184,11 +179,11 @@ int scenario_supervise(const struct scenario *scenario)
 	if (!pid)
 		child(scenario);
 	if (pid < 0) {
-		perror("weir-zcraw: fork");
+		perror("fork");
 		return 1;
 	}
 	setpgid(pid, pid); /* whichever of the two comes first */
-	status = await(pid, LIMIT_MS);
+	status = await(pid, scenario_limit_ms);
 	kill(-pid, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
@@ -197,4 +192,71 @@ int scenario_supervise(const struct scenario *scenario)
 	undo_all();
 	munmap(shared, sizeof *shared);
 	return status == -1 || !WIFEXITED(status) ? 1 : WEXITSTATUS(status);
+}
+
+static const struct scenario *find(const struct scenario *const *tables, size_t count,
+				   const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		for (const struct scenario *s = tables[i]; s->name; s++)
+			if (!strcmp(s->name, name))
+				return s;
+	return NULL;
+}
+
+static int list(const struct scenario *const *tables, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (const struct scenario *s = tables[i]; s->name; s++)
+			printf("%-20s %s\n", s->name, s->what);
+	return 0;
+}
+
+static int seed_given(const char *program, const char *word)
+{
+	char *end;
+
+	if (strncmp(word, "seed=", 5))
+		return 0;
+	errno = 0;
+	zcraw_seed = strtoull(word + 5, &end, 0);
+	if (!errno && end != word + 5 && !*end)
+		return 1;
+	fprintf(stderr, "%s: %s: not a number\n", program, word);
+	return -1;
+}
+
+int scenarios_main(const char *program, const struct scenario *const *tables, size_t count,
+		   int argc, char **argv)
+{
+	int failed = 0, skipped = 0, first = 1, seed = 0;
+	char why[1024] = "";
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 2 && !strcmp(argv[1], "list"))
+		return list(tables, count);
+	while (first < argc && (seed = seed_given(program, argv[first])) > 0)
+		first++;
+	if (seed < 0 || first == argc)
+		return EXIT_USAGE;
+	for (int i = first; i < argc; i++) {
+		if (find(tables, count, argv[i]))
+			continue;
+		fprintf(stderr, "%s: no scenario %s; \"%s list\" has them\n", program, argv[i],
+			program);
+		return EXIT_USAGE;
+	}
+	for (int i = first; i < argc; i++) {
+		int r = supervise(find(tables, count, argv[i]));
+
+		failed += r && r != EXIT_SKIP;
+		skipped += r == EXIT_SKIP;
+		if (r == EXIT_SKIP)
+			snprintf(why, sizeof why, "%s", last_why);
+	}
+	if (failed)
+		printf("%d of %d scenarios failed\n", failed, argc - first);
+	else if (skipped)
+		printf("%d of %d scenarios skipped: %s\n", skipped, argc - first, why);
+	return failed ? 1 : skipped ? EXIT_SKIP : 0;
 }

@@ -274,17 +274,36 @@ static int send_zc(int fd, const struct sender_options *o, struct sender_report 
 
 static int connect_to(const struct sender_options *o)
 {
-	struct sockaddr_storage a;
-	socklen_t len = address(&a, o->addr ? o->addr : RX_ADDR4, PORT + o->stream);
+	const char *to = o->addr ? o->addr : RX_ADDR4;
+	struct sockaddr_storage a, from;
+	socklen_t len = address(&a, to, o->port ? o->port : PORT + o->stream);
 	struct timeval wait = { IO_DEADLINE_MS / 1000 * slow(), 0 };
-	int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
 	/* also bounds connect() */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (o->from_port) {
+		socklen_t from_len = address(&from, strchr(to, ':') ? "::" : "0.0.0.0",
+					     o->from_port);
+
+		if (bind(fd, (struct sockaddr *)&from, from_len))
+			fail("sender of stream %u: bind to port %u: %s", o->stream, o->from_port,
+			     strerror(errno));
+	}
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, len))
-		fail("sender of stream %u: connect to %s: %s", o->stream,
-		     o->addr ? o->addr : RX_ADDR4, strerror(errno));
+		fail("sender of stream %u: connect to %s: %s", o->stream, to, strerror(errno));
+	return fd;
+}
+
+/* The other way round: the receiver connects to us. */
+static int accept_from(const struct sender_options *o)
+{
+	int listener = tcp_listen(o->addr && strchr(o->addr, ':'), o->stream), fd;
+
+	fd = tcp_accept(listener);
+	close(listener);
 	return fd;
 }
 
@@ -316,10 +335,12 @@ static void sender_main(const struct sender_options *o, int go, int report)
 	/* where the kernel has it (6.11): repeats come sooner, and tests with loss end sooner */
 	snprintf(text, sizeof text, "%u", (o->rto_ms ? o->rto_ms : RTO_MIN_MS) * 1000);
 	file_write("/proc/sys/net/ipv4/tcp_rto_min_us", text);
-	fd = connect_to(o);
+	if (o->late && read(go, &byte, 1) != 1)
+		_exit(1);
+	fd = o->accepts ? accept_from(o) : connect_to(o);
 	if (o->abrupt) /* when this process is killed, nothing of the connection is left */
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-	if (read(go, &byte, 1) != 1)
+	if (!o->late && read(go, &byte, 1) != 1)
 		_exit(1);
 	r.error = o->mode == SEND_PLAIN ? send_plain(fd, o, &r) : send_zc(fd, o, &r);
 	if (o->reset) {

@@ -17,6 +17,7 @@
 #define RX_ADDR6 "fd77::1"
 #define PORT 5000 /* of stream 0; the stream number is added */
 #define EXIT_SKIP 77
+#define EXIT_USAGE 2
 
 /* run.c - the supervised process of a scenario */
 
@@ -32,6 +33,7 @@ extern const struct scenario scenarios_move[], scenarios_hard[], scenarios_life[
 	scenarios_fault[], scenarios_send[], scenarios_devmem[], scenarios_cycle[], scenarios_xdp[];
 
 extern uint64_t zcraw_seed;
+extern long scenario_limit_ms; /* a scenario that takes longer is ended */
 
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void skip(const char *format, ...);
@@ -41,9 +43,10 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 __attribute__((format(printf, 2, 3))) void undo(const char *ns, const char *format, ...);
 /* All faults are to be off after the scenario. */
 void undo_faults(void);
-int scenario_supervise(const struct scenario *scenario);
-/* Why the last one failed or was skipped. */
-const char *scenario_why(void);
+/* Of a command line "[seed=N] SCENARIO..." or "list": runs them one by one; the exit status, or
+ * EXIT_USAGE, after which the caller says how it is used. */
+int scenarios_main(const char *program, const struct scenario *const *tables, size_t count,
+		   int argc, char **argv);
 
 /* os.c - time, files, commands, namespaces */
 /* How many times slower than usual this kernel is ($SLOW): then deadlines are longer. */
@@ -172,6 +175,10 @@ struct sender_options {
 	unsigned rto_ms;    /* 0: the system's */
 	unsigned pause_ms;  /* after each piece */
 	bool abrupt;	    /* killed, it sends nothing more: no unsent data, no repeats */
+	bool late;	    /* connects when it is told to go, not before */
+	bool accepts;	    /* waits for the receiver's connection, at PORT + stream */
+	unsigned port;	    /* to connect to; 0: PORT + stream */
+	unsigned from_port; /* to connect from; 0: any */
 };
 
 struct sender_report {

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# zc_contract.sh - the contract of all planes, unchanged, over the plane zcrx and a NIC
+# Timeout: 600
+#
+# Theory: the programs talk to themselves over 127.0.0.1.  Here these addresses belong to wn0, and
+# what is sent to them leaves by wn1, so that it crosses the wire and comes in by wn0, both ends'
+# packets alike:
+#
+#	socket --- rule 10: TCP from this machine, 127/8 by wn1 ---> wn1 ===wire=== wn0 ---> socket
+#	           rule 20: what comes in is for us (table local)
+#
+# Each engine takes a queue of wn0 and steers its sockets to it.  ::1 cannot be had over a wire
+# (IPv6 drops it), and UDP would be cut into fragments there, which lose their order: these, and
+# UNIX sockets, go the way of the plane uring, as they do for any user.  In runs that are not
+# thorough, without faults and the main programs only.
+
+. "$(dirname "$0")/lib.sh"
+
+[ -s /contract.list ] || fail "no contract tests were packed"
+nic_load
+ip netns add a || fail "no network namespace"
+ip -n a link add wn0 numrxqueues 32 numtxqueues 32 type weirnic peer name wn1 ||
+	fail "ip link add"
+in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
+for dev in all wn0 wn1; do
+	in_a sysctl -qw net.ipv4.conf.$dev.route_localnet=1 net.ipv4.conf.$dev.rp_filter=0 \
+		net.ipv4.conf.$dev.accept_local=1
+done
+ip -n a -batch - <<END || fail "addresses and routes"
+link set lo up
+link set wn0 address 02:00:00:00:00:01 up
+link set wn1 address 02:00:00:00:00:02 up
+addr add 127.0.0.1/8 dev wn0
+neigh add 127.0.0.1 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
+neigh add 127.0.0.2 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
+route add 127.0.0.0/8 dev wn1 src 127.0.0.1 table 100
+rule add pref 10 iif lo ipproto tcp lookup 100
+rule add pref 20 lookup local
+rule del pref 0
+END
+wait_for 5 running || fail "wn0 has no carrier"
+
+placed() {
+	sum "$(debugfs_of wn0)/stats" rx provider_bytes
+}
+
+# The list of the plane uring, on this plane and this NIC.
+grep -E '^contract\.[a-z_]+\.uring(\.faults)? ' /contract.list |
+	grep -vE '^contract\.(lowat|sctp|sctp_io)\.' |
+	sed 's/\.uring/.zcrx/; s/WEIR_PLANE=uring/WEIR_PLANE=zcrx WEIR_IFNAME=wn0/' >list
+faults=$(sed -n 's/.*\(WEIR_FAULT=[^ ]*\).*/\1/p' /contract.list | head -n 1)
+echo "faults: $faults"
+nic_state before.state
+export -f run_programs fail
+in_a bash -c 'run_programs list' || fail "not as the contract wants"
+echo "$(placed) bytes were placed by the NIC"
+[ "$(placed)" -gt 1000000 ] || fail "the NIC has placed next to nothing: is the set-up right?"
+nic_same before.state "after the contract"
+no_journal "after the contract"
