@@ -166,13 +166,17 @@ void tool_print_plane(FILE *to, const struct weir_engine *e)
 			stats.rx_bytes);
 		break;
 	case TOOL_COPIED_COUNTED:
-		fprintf(to, "%" PRIu64 " of %" PRIu64 " received; placed by the NIC: %" PRIu64
-			" (%s)\n", stats.rx_copied_bytes, stats.rx_bytes,
+		fprintf(to,
+			"%" PRIu64 " of %" PRIu64 " received; placed by the NIC: %" PRIu64
+			" (%s)\n",
+			stats.rx_copied_bytes, stats.rx_bytes,
 			stats.rx_bytes - stats.rx_copied_bytes, queues);
 		break;
 	case TOOL_COPIED_UNKNOWN:
-		fprintf(to, "not known of %" PRIu64 " received, this kernel does not count them "
-			"(%s)\n", stats.rx_bytes, queues);
+		fprintf(to,
+			"not known of %" PRIu64 " received, this kernel does not count them "
+			"(%s)\n",
+			stats.rx_bytes, queues);
 		break;
 	case TOOL_COPIED_ALL:
 		fprintf(to, "all %" PRIu64 " received, there is no NIC\n", stats.rx_bytes);

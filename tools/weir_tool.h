@@ -91,30 +91,30 @@ struct tool_engine {
 };
 
 /* Entries of a table of struct opt. */
-#define TOOL_ENGINE_OPTIONS(e)                                                                    \
-	{ .name = "plane",                                                                        \
-	  .kind = OPT_ENUM,                                                                       \
-	  .target = &(e).plane,                                                                   \
-	  .names = tool_plane_names,                                                              \
-	  .help = "how bytes move (default auto: the best one of this machine)" },                \
-		{ .name = "ifname",                                                               \
-		  .kind = OPT_STRING,                                                             \
-		  .target = &(e).ifname,                                                          \
-		  .max = 15,                                                                      \
-		  .flags = OPT_NO_LIMITS,                                                         \
-		  .arg = "NIC",                                                                   \
-		  .help = "take queues of this NIC, which then writes payload into our memory "   \
-			  "(plane zcrx); put back at the end" },                                  \
-		{ .name = "queue",                                                                \
-		  .kind = OPT_UINT,                                                               \
-		  .target = &(e).queue,                                                           \
-		  .given = &(e).queue_given,                                                      \
-		  .max = 65535,                                                                   \
-		  .flags = OPT_NO_LIMITS,                                                         \
-		  .help = "the first queue (default: the highest that are free)" },               \
-	{                                                                                         \
-		.name = "queues", .kind = OPT_UINT, .target = &(e).queues, .min = 1, .max = 16,   \
-		.help = "how many queues (default 1)"                                             \
+#define TOOL_ENGINE_OPTIONS(e)                                                                  \
+	{ .name = "plane",                                                                      \
+	  .kind = OPT_ENUM,                                                                     \
+	  .target = &(e).plane,                                                                 \
+	  .names = tool_plane_names,                                                            \
+	  .help = "how bytes move (default auto: the best one of this machine)" },              \
+		{ .name = "ifname",                                                             \
+		  .kind = OPT_STRING,                                                           \
+		  .target = &(e).ifname,                                                        \
+		  .max = 15,                                                                    \
+		  .flags = OPT_NO_LIMITS,                                                       \
+		  .arg = "NIC",                                                                 \
+		  .help = "take queues of this NIC, which then writes payload into our memory " \
+			  "(plane zcrx); put back at the end" },                                \
+		{ .name = "queue",                                                              \
+		  .kind = OPT_UINT,                                                             \
+		  .target = &(e).queue,                                                         \
+		  .given = &(e).queue_given,                                                    \
+		  .max = 65535,                                                                 \
+		  .flags = OPT_NO_LIMITS,                                                       \
+		  .help = "the first queue (default: the highest that are free)" },             \
+	{                                                                                       \
+		.name = "queues", .kind = OPT_UINT, .target = &(e).queues, .min = 1, .max = 16, \
+		.help = "how many queues (default 1)"                                           \
 	}
 
 /**

@@ -189,8 +189,9 @@ WEIR_API WEIR_MUST_CHECK int weir_adopt(struct weir_engine *e, int fd,
  * @tag: comes back in WEIR_EVENT_SENT; 0 for no event.
  *
  * The data is given to the kernel when the present batch or callback is done, together with what
- * else is queued.  Streams keep the order; a partial write is continued.  On SCTP each call is one
- * message (weir_sock_send_sctp() says on which stream).
+ * else is queued; a small write to a stream that was the only one of its batch many times before
+ * is given to it at once.  Streams keep the order; a partial write is continued.  On SCTP each
+ * call is one message (weir_sock_send_sctp() says on which stream).
  *
  * Return: 0; -ENOBUFS where the transmit queue is full (WEIR_EVENT_WRITABLE follows); -EPIPE
  * after a failure, weir_sock_shutdown() or close; -EINVAL; -EMSGSIZE; -ENOMEM.

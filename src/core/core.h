@@ -216,6 +216,7 @@ struct weir_pace {
  * @batch_done: events of it given back.
  * @reports: arrivals and other events ever reported.
  * @member: the engine in its group; NULL for none.
+ * @lone_batch: count of events handed out when a write did not wait for the end of its batch.
  * @why: text of weir_engine_why().
  * @sock_why: the last text of weir_sock_why().
  */
@@ -256,6 +257,7 @@ struct weir_engine {
 	unsigned chunk_count, chunk_cap;
 
 	struct weir_pace pace;
+	uint64_t lone_batch;
 	struct weir_holds holds;
 	struct weir_budget budget;
 	struct weir_area *given_area;

@@ -199,6 +199,7 @@ struct weir_sock {
 	uint32_t tx_count;
 	uint32_t tx_max;
 	uint64_t tx_bytes_queued;
+	int32_t lone_writes; /* flushes in a row of one whole write; below 0 after a wrong guess */
 
 	struct weir_addr *connect_to;	/* while connecting */
 	struct weir_timer *linger;	/* while finishing */

@@ -10,6 +10,7 @@
  *	behind it), and what it left, with all the rest in order, goes back to the head of the
  *	queue when the whole chain is back.  Results are looked at in the order of the requests,
  *	whatever order they come in.
+ *	A stream that answers each arrival by one small write does not queue it: see send_lone().
  * Invariants: 1. every write is in the queue, in a request, or among the leftovers (left_head):
  *	exactly one.  2. every tag is reported exactly once.  3. bytes of a stream leave in the
  *	order of the calls.
@@ -31,6 +32,9 @@
 #define DGRAM_OPS_MAX 16
 #define NOW_PIECES 8	  /* of a queue that may be sent without a request */
 #define NOW_BYTES 131072u /* the same */
+#define LONE_BYTES 4096u  /* of a write that does not wait for the end of its batch */
+#define LONE_MIN 16	  /* flushes in a row of one write each, before the first such write */
+#define LONE_PENALTY 100  /* such flushes more, where a batch brought a second write */
 
 void weir_txq_init(struct weir_sock *s)
 {
@@ -284,6 +288,15 @@ void weir_txq_complete(struct weir_txop *op, int res)
 		weir_txq_dirty(s);
 }
 
+/* For send_lone(): what a flush consisted of. */
+static void count_lone(struct weir_sock *s, bool lone)
+{
+	if (lone && s->lone_writes < LONE_MIN)
+		s->lone_writes++;
+	else if (!lone && s->lone_writes > 0)
+		s->lone_writes = 0;
+}
+
 /*
  * The common case of a server that answers: one short queue, nothing in flight.  A request would
  * cost more than it carries.
@@ -315,6 +328,7 @@ static void send_now(struct weir_sock *s, bool alone)
 	}
 	sent = (size_t)r;
 	count_sent(s, sent, bytes);
+	count_lone(s, msg.msg_iovlen == 1 && sent == bytes);
 	while ((t = s->tx_head) && t->len <= sent) {
 		sent -= t->len;
 		s->tx_head = t->next;
@@ -447,11 +461,87 @@ static int append_datagrams(struct weir_sock *s, struct weir_tx *list)
 	return 0;
 }
 
+/* Is this write to be the only one that the batch brings, of one arrival? */
+static bool is_lone(struct weir_sock *s, const struct iovec *iov, unsigned flags)
+{
+	const struct weir_engine *e = s->engine;
+
+	if (!e->batch || e->batch_count != 1 || e->batch->type != WEIR_EVENT_RECEIVED ||
+	    e->queue_head != e->queue_tail)
+		return false;
+	/* It was not: the two would have shared a system call, and perhaps a packet. */
+	if (e->lone_batch == e->c.stats.events) {
+		s->lone_writes = -LONE_PENALTY;
+		return false;
+	}
+	return !e->dirty_head && !s->tx_head && !s->ops_count && !s->tx_blocked && !s->tx_retry &&
+	       !s->tx_broken && !s->shut_wanted && !s->finishing && !s->closing && iov->iov_base &&
+	       iov->iov_len && iov->iov_len <= LONE_BYTES && !(flags & ~WEIR_SEND_COPY);
+}
+
+/* What the kernel had no room for is queued as if it were a write of its own. */
+static void queue_rest(struct weir_sock *s, const struct iovec *iov, size_t sent, unsigned flags,
+		       uint64_t tag)
+{
+	struct weir_tx *t =
+		weir_txq_make(s, (const char *)iov->iov_base + sent, iov->iov_len - sent, flags);
+
+	if (t) {
+		t->tag = tag;
+		t->report = (uint32_t)iov->iov_len;
+		weir_txq_append(s, t);
+		return;
+	}
+	/* Half a write is out: nothing may follow it. */
+	broken(s, -ENOMEM);
+	weir_txq_dirty(s);
+	if (tag)
+		weir_event_push(s->engine, WEIR_EVENT_SENT, s, -ENOMEM)->tag = tag;
+}
+
+/*
+ * The answer to an arrival, the only write of its batch as it was LONE_MIN times before: sent from
+ * the caller's memory, now.  All that lies between the callback and the flush is code that a sleep
+ * left cold, and the peer would wait for it.  A wrong guess costs one system call, then none for
+ * LONE_PENALTY batches.
+ * Return: 1 where the write is taken, 0 where it is not, -errno where the stream is broken.
+ */
+static int send_lone(struct weir_sock *s, const struct iovec *iov, unsigned flags, uint64_t tag)
+{
+	struct weir_engine *e = s->engine;
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = 1 };
+	int r;
+
+	if (!is_lone(s, iov, flags))
+		return 0;
+	r = s->plane->send_now(s, &msg, iov->iov_len, true);
+	if (r == -EAGAIN || transient(r))
+		return 0;
+	s->stats.tx_requests++;
+	if (r < 0)
+		return r;
+	e->lone_batch = e->c.stats.events;
+	count_sent(s, (size_t)r, iov->iov_len);
+	if ((size_t)r < iov->iov_len)
+		queue_rest(s, iov, (size_t)r, flags, tag);
+	else if (tag)
+		weir_event_push(e, WEIR_EVENT_SENT, s, r)->tag = tag;
+	return 1;
+}
+
 int weir_sock_send(struct weir_sock *s, const void *data, size_t len, unsigned flags, uint64_t tag)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+	int lone = s && s->lone_writes == LONE_MIN ? send_lone(s, &iov, flags, tag) : 0;
+	int r;
 
-	return weir_sock_sendv(s, &iov, 1, flags, tag);
+	if (lone > 0)
+		return 0;
+	r = weir_sock_sendv(s, &iov, 1, flags, tag);
+	/* The kernel tells an error once.  The write is in the queue, and goes with the stream. */
+	if (lone < 0)
+		broken(s, lone);
+	return r;
 }
 
 static int check_sizes(const struct weir_sock *s, const struct iovec *iov, unsigned n,

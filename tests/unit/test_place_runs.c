@@ -37,6 +37,16 @@ struct world {
 	bool blind;
 };
 
+/* Two runs; blocks and addresses of the same unit. */
+static struct world world_of(uint32_t block_bytes, uint32_t run_bytes, uint32_t iov_max)
+{
+	return (struct world){ .opts = { .block_bytes = block_bytes,
+					 .memory_align = block_bytes,
+					 .run_bytes = run_bytes,
+					 .run_count = 2,
+					 .iov_max = iov_max } };
+}
+
 static void open_world(struct world *w)
 {
 	struct weir_area_opts ao = { .size = sizeof(ao),
@@ -277,11 +287,7 @@ static void any_slices(void **state)
 /* Payload of 4,096 bytes in page after page: nothing is copied. */
 static void pages(void **state)
 {
-	struct world w = { .opts = { .block_bytes = 4096,
-				     .memory_align = 4096,
-				     .run_bytes = 65536,
-				     .run_count = 2,
-				     .iov_max = 16 } };
+	struct world w = world_of(4096, 65536, 16);
 
 	(void)state;
 	open_world(&w);
@@ -303,11 +309,7 @@ static void pages(void **state)
 /* Bytes that follow each other in one buffer, in several arrivals, are one piece. */
 static void one_buffer(void **state)
 {
-	struct world w = { .opts = { .block_bytes = 512,
-				     .memory_align = 512,
-				     .run_bytes = BUF_BYTES,
-				     .run_count = 2,
-				     .iov_max = 4 } };
+	struct world w = world_of(512, BUF_BYTES, 4);
 	struct weir_slice v, part;
 
 	(void)state;
@@ -329,11 +331,7 @@ static void one_buffer(void **state)
 /* Two buffers beside each other are two pieces: each has to be kept. */
 static void two_buffers(void **state)
 {
-	struct world w = { .opts = { .block_bytes = 512,
-				     .memory_align = 512,
-				     .run_bytes = 4 * BUF_BYTES,
-				     .run_count = 2,
-				     .iov_max = 4 } };
+	struct world w = world_of(512, 4 * BUF_BYTES, 4);
 	struct weir_slice a, b;
 
 	(void)state;
@@ -358,11 +356,7 @@ static void last_block(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < T_COUNT(sizes); i++) {
-		struct world w = { .opts = { .block_bytes = 512,
-					     .memory_align = 512,
-					     .run_bytes = 4096,
-					     .run_count = 2,
-					     .iov_max = 4 } };
+		struct world w = world_of(512, 4096, 4);
 		struct weir_slice v;
 
 		open_world(&w);
@@ -379,11 +373,7 @@ static void last_block(void **state)
 /* Memory without an address: taken where nothing has to be copied, refused elsewhere. */
 static void no_address(void **state)
 {
-	struct world w = { .opts = { .block_bytes = 512,
-				     .memory_align = 512,
-				     .run_bytes = 65536,
-				     .run_count = 2,
-				     .iov_max = 4 } };
+	struct world w = world_of(512, 65536, 4);
 	struct weir_slice v;
 
 	(void)state;
@@ -405,11 +395,7 @@ static void no_address(void **state)
 
 static void refused(void **state)
 {
-	struct world w = { .opts = { .block_bytes = 512,
-				     .memory_align = 512,
-				     .run_bytes = 512,
-				     .run_count = 2,
-				     .iov_max = 1 } };
+	struct world w = world_of(512, 512, 1);
 	struct weir_slice v, stale;
 	struct weir_run *run;
 
@@ -445,11 +431,7 @@ static void refused(void **state)
 /* A partial block waits for a free run to move to. */
 static void push_waits(void **state)
 {
-	struct world w = { .opts = { .block_bytes = 512,
-				     .memory_align = 512,
-				     .run_bytes = 4096,
-				     .run_count = 2,
-				     .iov_max = 4 } };
+	struct world w = world_of(512, 4096, 4);
 	struct weir_slice v;
 	struct weir_run *run;
 

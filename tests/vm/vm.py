@@ -84,6 +84,7 @@ def prepare(kernel, label, broken, shell=False, thorough=False, targets=()):
     whole = kernel["series"] in WHOLE_CONTRACT
     files = {"testnic.readme": parts.testnic_readme(),
              "contract.list": parts.contract_list(with_faults=whole),
+             "contract.faults": parts.contract_faults(),
              "kernel.facts": f"series={kernel['series']}\nversion={kernel['version']}\n"
                              f"module={'yes' if module else 'no'}\n"
                              f"debug={'yes' if kernel.get('tree') else 'no'}\n"

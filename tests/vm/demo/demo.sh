@@ -15,7 +15,6 @@
 ROUNDS=3 SECONDS_EACH=1
 
 MTU=4148 pair numrxqueues 4 numtxqueues 4
-in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
 
 placed() {
 	sum "$(debugfs_of wn0)/stats" rx provider_bytes

@@ -120,30 +120,43 @@ def programs():
     return found
 
 
-def contract_list(with_faults):
-    """
-    The contract tests as ctest knows them, one a line: name, program, settings.  Parts of the
-    uring plane switched off and endless spinning are left to the host.
-    """
+def contract_tests():
+    """The contract tests as ctest knows them: (name, program, settings) each."""
     done = subprocess.run(["ctest", "--test-dir", RELEASE, "--show-only=json-v1", "-L",
                            "^contract$"], check=False, capture_output=True, text=True)
     try:
         known = json.loads(done.stdout)["tests"]
     except (ValueError, KeyError):
         note("ctest has no list of contract tests in build/release")
-        return ""
-    lines = []
+        return
     for test in known:
-        if CONTRACT_EXCLUDED.search(test["name"]) or "command" not in test or \
-                not with_faults and CONTRACT_FAULTS.search(test["name"]):
+        if CONTRACT_EXCLUDED.search(test["name"]) or "command" not in test:
             continue
         settings = []
         for prop in test.get("properties", []):
             if prop["name"] == "ENVIRONMENT_MODIFICATION":
                 settings = [re.sub("=set:", "=", change) for change in prop["value"]
                             if "=set:" in change]
-        lines.append(" ".join([test["name"], os.path.basename(test["command"][0])] + settings))
-    return "".join(line + "\n" for line in lines)
+        yield test["name"], os.path.basename(test["command"][0]), settings
+
+
+def contract_list(with_faults):
+    """
+    The contract tests, one a line.  Parts of the uring plane switched off and endless spinning are
+    left to the host.
+    """
+    return "".join(" ".join([name, program] + settings) + "\n"
+                   for name, program, settings in contract_tests()
+                   if with_faults or not CONTRACT_FAULTS.search(name))
+
+
+def contract_faults():
+    """The faults of those that have some: the value of WEIR_FAULT."""
+    for _, _, settings in contract_tests():
+        for setting in settings:
+            if setting.startswith("WEIR_FAULT="):
+                return setting.partition("=")[2] + "\n"
+    return ""
 
 
 def testnic_readme():

@@ -290,6 +290,11 @@ zctest() {
 	no_journal "after weir-zctest"
 }
 
+# need_zcrx: skips the test where the kernel has no zero-copy receive
+need_zcrx() {
+	weir-zctest need >/dev/null || skip "this kernel has no zero-copy receive"
+}
+
 # thorough MANY FEW: the first word in a thorough run, else the second
 thorough() {
 	[ "$(fact thorough)" = yes ] && echo "$1" || echo "$2"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # zc_contract.sh - the contract of all planes, unchanged, over the plane zcrx and a NIC
-# Timeout: 600
+# Timeout: 900
 #
 # Theory: the programs talk to themselves over 127.0.0.1.  Here these addresses belong to wn0, and
 # what is sent to them leaves by wn1, so that it crosses the wire and comes in by wn0, both ends'
@@ -23,7 +23,7 @@ nic_load
 ip netns add a || fail "no network namespace"
 ip -n a link add wn0 numrxqueues 32 numtxqueues 32 type weirnic peer name wn1 ||
 	fail "ip link add"
-in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
+need_zcrx
 for dev in all wn0 wn1; do
 	in_a sysctl -qw net.ipv4.conf.$dev.route_localnet=1 net.ipv4.conf.$dev.rp_filter=0 \
 		net.ipv4.conf.$dev.accept_local=1
@@ -36,7 +36,7 @@ addr add 127.0.0.1/8 dev wn0
 neigh add 127.0.0.1 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
 neigh add 127.0.0.2 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
 route add 127.0.0.0/8 dev wn1 src 127.0.0.1 table 100
-rule add pref 10 iif lo ipproto tcp lookup 100
+rule add pref 10 iif lo ipproto 6 lookup 100
 rule add pref 20 lookup local
 rule del pref 0
 END
@@ -46,12 +46,17 @@ placed() {
 	sum "$(debugfs_of wn0)/stats" rx provider_bytes
 }
 
-# The list of the plane uring, on this plane and this NIC.
-grep -E '^contract\.[a-z_]+\.uring(\.faults)? ' /contract.list |
-	grep -vE '^contract\.(lowat|sctp|sctp_io)\.' |
-	sed 's/\.uring/.zcrx/; s/WEIR_PLANE=uring/WEIR_PLANE=zcrx WEIR_IFNAME=wn0/' >list
-faults=$(sed -n 's/.*\(WEIR_FAULT=[^ ]*\).*/\1/p' /contract.list | head -n 1)
-echo "faults: $faults"
+# The list of the plane uring, on this plane and this NIC; thorough: with faults, too.
+uring_list() {
+	grep -E "^contract\.($1)\.uring " /contract.list |
+		grep -vE '^contract\.(lowat|sctp|sctp_io)\.' |
+		sed 's/\.uring/.zcrx/; s/WEIR_PLANE=uring/WEIR_PLANE=zcrx WEIR_IFNAME=wn0/'
+}
+uring_list "$(thorough '[a-z_]+' 'args|connect|engine|torture')" >list
+if [ "$(fact thorough)" = yes ]; then
+	sed "s/\.zcrx /.zcrx.faults /; s/\$/ WEIR_FAULT=$(cat /contract.faults)/" list >faults
+	cat faults >>list
+fi
 nic_state before.state
 export -f run_programs fail
 in_a bash -c 'run_programs list' || fail "not as the contract wants"

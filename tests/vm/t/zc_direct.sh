@@ -39,7 +39,8 @@ transfer() {
 	total=$(($(number direct_bytes) + $(number copied_bytes) + $(number page_cache_bytes)))
 	[ $total -eq "$2" ] ||
 		fail "MTU $1: the numbers do not add up to $2: $(cat report)"
-	[ "$(number kernel_copied_bytes)" = 0 ] || fail "MTU $1: the kernel copied: $(cat report)"
+	[ "$(number kernel_copied_bytes)" = 0 ] ||
+		fail "MTU $1: the kernel copied: $(cat report)"
 }
 
 transfer 4148 $BYTES

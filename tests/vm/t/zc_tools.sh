@@ -12,7 +12,7 @@
 BYTES=$((6 << 20))
 
 pair numrxqueues 4 numtxqueues 4
-in_a ethtool -g wn0 | grep -q "TCP data split" || skip "this kernel cannot set tcp-data-split"
+need_zcrx
 nic_state before.state
 head -c $BYTES /dev/urandom >data
 

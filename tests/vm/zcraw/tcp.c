@@ -285,8 +285,8 @@ static int connect_to(const struct sender_options *o)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (o->from_port) {
-		socklen_t from_len = address(&from, strchr(to, ':') ? "::" : "0.0.0.0",
-					     o->from_port);
+		socklen_t from_len =
+			address(&from, strchr(to, ':') ? "::" : "0.0.0.0", o->from_port);
 
 		if (bind(fd, (struct sockaddr *)&from, from_len))
 			fail("sender of stream %u: bind to port %u: %s", o->stream, o->from_port,

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct scenario *const tables[] = { scenarios_bulk, scenarios_memory,
+static const struct scenario *const tables[] = { scenarios_bulk,    scenarios_memory,
 						 scenarios_trouble, scenarios_ends,
-						 scenarios_hold, scenarios_cost };
+						 scenarios_hold,    scenarios_cost };
 
 int main(int argc, char **argv)
 {

@@ -342,8 +342,7 @@ void zt_listen(struct zt *z)
 
 	snprintf(address, sizeof address, "%s:%u", z->wish.ip6 ? "[::]" : "0.0.0.0", ZT_PORT);
 	do {
-		r = weir_listen(z->e, address, &listener_ops, z, &z->wish.sock, &z->listener,
-				&err);
+		r = weir_listen(z->e, address, &listener_ops, z, &z->wish.sock, &z->listener, &err);
 		if (r)
 			zt_round(z, 5);
 	} while (r == -EADDRINUSE && now_ms() < end);

@@ -54,8 +54,8 @@ static void *member_main(void *arg)
 		unsigned before = z->closed;
 
 		if (now_ms() > end)
-			fail("%u of %u streams are closed; this engine accepted %u",
-			     streams_closed, GROUP_STREAMS, z->accepted);
+			fail("%u of %u streams are closed; this engine accepted %u", streams_closed,
+			     GROUP_STREAMS, z->accepted);
 		zt_round(z, 20);
 		__atomic_add_fetch(&streams_closed, z->closed - before, __ATOMIC_RELEASE);
 	}
@@ -115,8 +115,8 @@ static void run_group(const struct scenario *self)
 	pthread_barrier_init(&barrier, NULL, GROUP_ENGINES + 1);
 	zt_senders_start(&s, &(struct zt_wish){ .streams = GROUP_STREAMS, .bytes = GROUP_BYTES });
 	if (weir_group_new(&group, &err) || weir_nic_open(&nic, &no, &err))
-		fail("group of engines: %s %s: %s (%s)", err.stage, err.object,
-		     strerror(-err.code), err.hint);
+		fail("group of engines: %s %s: %s (%s)", err.stage, err.object, strerror(-err.code),
+		     err.hint);
 	for (unsigned i = 0; i < GROUP_ENGINES; i++) {
 		struct member *m = &members[i];
 
@@ -151,8 +151,7 @@ const struct scenario scenarios_bulk[] = {
 	{ "connect", "streams that the engine connected", run_wish,
 	  WISH(.connects = true, .streams = 4, .lag = 32) },
 	{ "sockets64", "64 sockets on one queue", run_wish,
-	  WISH(.streams = 64, .bytes = 128u << 10, .lag = 32,
-	       .engine.area_bytes = 32u << 20) },
+	  WISH(.streams = 64, .bytes = 128u << 10, .lag = 32, .engine.area_bytes = 32u << 20) },
 	{ "queues2", "two queues of one engine", run_wish,
 	  WISH(.streams = 16, .bytes = 256u << 10, .engine.queue_count = 2) },
 	{ "group", "four queues, two engines, one port", run_group, NULL },

@@ -127,7 +127,15 @@ static void run_auto(const struct scenario *self)
 	weir_engine_close(e);
 }
 
+/* For scripts: is there anything to test? */
+static void run_need(const struct scenario *self)
+{
+	(void)self;
+	zt_need();
+}
+
 const struct scenario scenarios_cost[] = {
+	{ "need", "skipped where the kernel has no zero-copy receive", run_need, NULL },
 	{ "cpu", "the receiver's CPU time beside the plane uring", run_cpu, NULL },
 	{ "auto", "which plane is taken by itself, and why", run_auto, NULL },
 	{ NULL, NULL, NULL, NULL }

@@ -39,13 +39,13 @@ static bool pressed(struct zt *at)
 static void run_policy(const struct scenario *self)
 {
 	enum weir_pressure policy = *(const enum weir_pressure *)self->arg;
-	struct zt_wish wish = { .streams = STREAMS,
-				.bytes = 3u << 20,
-				.hold = true,
-				.hold_only_plus_1 = 1,
-				.engine = { .area_bytes = 24u << 20,
-					    .pressure = policy,
-					    .hold_max_bytes = BUDGET } };
+	struct zt_wish wish = {
+		.streams = STREAMS,
+		.bytes = 3u << 20,
+		.hold = true,
+		.hold_only_plus_1 = 1,
+		.engine = { .area_bytes = 24u << 20, .pressure = policy, .hold_max_bytes = BUDGET }
+	};
 	struct weir_engine_stats s;
 
 	zt_need();

@@ -151,7 +151,9 @@ static void run_small_cq(const struct scenario *self)
 
 static void run_small_refill(const struct scenario *self)
 {
-	struct zt_wish wish = { .streams = 4, .bytes = 1u << 20, .hold = true,
+	struct zt_wish wish = { .streams = 4,
+				.bytes = 1u << 20,
+				.hold = true,
 				.engine = { .refill_entries = 64,
 					    .area_bytes = AMPLE,
 					    .pressure = WEIR_PRESSURE_TELL,

@@ -45,13 +45,13 @@ struct zt_wish {
 	unsigned rto_ms, pause_ms;
 	size_t chunk_bytes;
 	bool abrupt, reset;
-	unsigned lag;		  /* slices kept for a while */
-	bool hold;		  /* all are kept until zt_release() */
+	unsigned lag;		   /* slices kept for a while */
+	bool hold;		   /* all are kept until zt_release() */
 	unsigned hold_only_plus_1; /* ... of this stream only */
-	bool keep_open;		  /* a stream that has ended is not closed by itself */
-	bool connects;		  /* the engine connects, the senders accept */
-	bool no_check;		  /* the content is not looked at */
-	const unsigned char *mem; /* the area, where slices have no address */
+	bool keep_open;		   /* a stream that has ended is not closed by itself */
+	bool connects;		   /* the engine connects, the senders accept */
+	bool no_check;		   /* the content is not looked at */
+	const unsigned char *mem;  /* the area, where slices have no address */
 };
 
 /* An engine of this thread with its listener and streams. */
