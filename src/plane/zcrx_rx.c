@@ -337,25 +337,24 @@ static bool may_change(struct weir_sock *s)
 	return true;
 }
 
-/* Payload in memory that is not this queue's, or that a dma-buf has no copy for. */
+/*
+ * Payload in memory that is not this queue's, or that a dma-buf has no copy for.  The queue of the
+ * last packet is the best guess; then each of them has its turn.
+ */
 static void astray(struct weir_sock *s)
 {
 	struct zcrx *zc = uring_of(s->engine)->zc;
-	unsigned id, now = zcrx_field(s, ZC_QUEUE_SHIFT);
-	int i = queue_of_packets(s, &id), r;
+	unsigned id, now = zcrx_field(s, ZC_QUEUE_SHIFT), tried = zcrx_field(s, ZC_CHANGES_SHIFT);
+	int i = tried ? -1 : queue_of_packets(s, &id), r = salvage(s);
 
-	if (i >= 0 && (unsigned)i != now && may_change(s)) {
-		zcrx_set_field(s, ZC_QUEUE_SHIFT, (unsigned)i);
-		zcrx_again(s);
-		return;
-	}
-	r = salvage(s);
 	if (r < 0)
 		return;
 	if (r) {
 		zcrx_again(s);
-	} else if (zc->count > 1 && may_change(s)) {
-		zcrx_set_field(s, ZC_QUEUE_SHIFT, (now + 1) % zc->count);
+	} else if (zc->count > 1 && tried <= zc->count && may_change(s)) {
+		if (i < 0 || (unsigned)i == now)
+			i = (int)((now + 1) % zc->count);
+		zcrx_set_field(s, ZC_QUEUE_SHIFT, (unsigned)i);
 		zcrx_again(s);
 	} else {
 		weir_core_of(s->engine)->up->recv_end(s, -EFAULT);

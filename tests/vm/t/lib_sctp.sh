@@ -24,13 +24,15 @@ add() {
 
 add epoll WEIR_PLANE=epoll
 add uring WEIR_PLANE=uring
-add epoll.faults WEIR_PLANE=epoll WEIR_FAULT=$FAULTS
 add uring.faults WEIR_PLANE=uring WEIR_FAULT=$FAULTS
-for part in accept recv bufring files ringfd defer link direct; do
-	add uring.without-$part WEIR_PLANE=uring WEIR_WITHOUT=$part
-done
-add uring.without-bufring.faults WEIR_PLANE=uring WEIR_WITHOUT=bufring WEIR_FAULT=$FAULTS
-add uring.spin WEIR_PLANE=uring WEIR_SPIN_US=100
-add epoll.spin WEIR_PLANE=epoll WEIR_SPIN_US=100
+if [ "$(fact thorough)" = yes ]; then
+	add epoll.faults WEIR_PLANE=epoll WEIR_FAULT=$FAULTS
+	for part in accept recv bufring files ringfd defer link direct; do
+		add uring.without-$part WEIR_PLANE=uring WEIR_WITHOUT=$part
+	done
+	add uring.without-bufring.faults WEIR_PLANE=uring WEIR_WITHOUT=bufring WEIR_FAULT=$FAULTS
+	add uring.spin WEIR_PLANE=uring WEIR_SPIN_US=100
+	add epoll.spin WEIR_PLANE=epoll WEIR_SPIN_US=100
+fi
 run_programs list
 ! grep '^skipped ' results || fail "the kernel has SCTP, and programs found none"

@@ -349,7 +349,7 @@ const struct scenario scenarios_trouble[] = {
 	{ "link", "the link goes down and up under us", run_shaken,
 	  COMMANDS("ip link set " RX_NIC " down", "ip link set " RX_NIC " up") },
 	{ "resize", "rings and channels change under us", run_shaken,
-	  COMMANDS("ethtool -G " RX_NIC " rx 128", "ethtool -G " RX_NIC " rx 256",
+	  COMMANDS("ethtool -G " RX_NIC " rx 128", "ethtool -G " RX_NIC " rx 512",
 		   "ethtool -L " RX_NIC " combined 8", "ethtool -L " RX_NIC " combined 6") },
 	{ NULL, NULL, NULL, NULL }
 };
