@@ -48,7 +48,8 @@ struct weir_sock;
  * @WEIR_PRESSURE_STOP: nothing is received from it until the application has released half of what
  *	it may keep; TCP then holds the peer up.
  * @WEIR_PRESSURE_COPY: what it receives meanwhile is copied out of the area at once, to memory of
- *	the heap (WEIR_SLICE_SPILLED), so that the others' buffers return.
+ *	the heap (WEIR_SLICE_SPILLED), so that the others' buffers return.  That memory has no bound
+ *	of its own.  Memory that the CPU cannot read is not copied: as WEIR_PRESSURE_STOP.
  * @WEIR_PRESSURE_TELL: nothing but the event.
  *
  * In each case WEIR_EVENT_PRESSURE tells.
@@ -73,14 +74,16 @@ enum weir_pressure {
  * @busy_poll_us: NAPI busy poll, in microseconds, on sockets that have a NAPI id; 0 for none.
  * @cpu_plus_1: pin the thread to CPU number @cpu_plus_1 - 1; 0 for no pinning.
  * @sq_entries: submission queue entries, 64 at least; 0 for the default (512).
- * @cq_entries: completion queue entries; 0 for the default (4 times as many).
+ * @cq_entries: completion queue entries; 0 for the default (4 times as many; zcrx: 16,384).
  * @without: WEIR_WITHOUT_*: parts not to be used; WEIR_WITHOUT (environment, names separated by
  *	commas) adds to it.
  * @buffer_bytes: size of one stream buffer, a power of two from 4 KiB to 1 GiB; 0 for the default
- *	(512 KiB where buffers are consumed piece by piece, else 32 KiB).
+ *	(512 KiB where buffers are consumed piece by piece, else 32 KiB).  On the plane zcrx size of
+ *	the NIC's receive buffers, a page by default; halved until kernel, driver and memory agree.
  * @area: memory to receive streams into; the engine takes a reference; NULL: an area of
  *	@area_bytes is made.
- * @area_bytes: size of the receive area in bytes; 0 for the default (16 MiB).
+ * @area_bytes: size of the receive area in bytes; 0 for the default (16 MiB; zcrx: 32 MiB for each
+ *	queue, and up to as much, at most 16 MiB, for what does not come by them).
  * @provider: provider of that area.
  * @fault: fault injection, e.g. "seed=7,short-read=20,late=10" (percentages); NULL takes
  *	WEIR_FAULT (environment); see docs/fault.md.
@@ -94,11 +97,13 @@ enum weir_pressure {
  * @queue_plus_1: number of the first NIC queue, plus 1; 0: with @nic its first one, else the
  *	highest ones that are free.
  * @queue_count: NIC queues of this engine; 0: with @nic all of its queues from that one on, else 1.
- * @refill_entries: entries of each queue's refill ring, up to 32,768; 0: enough for all buffers.
+ * @refill_entries: entries of each queue's refill ring, up to 32,768; 0: one for each 2 KiB of its
+ *	area, as far as that goes.
  * @pressure: what becomes of a socket that keeps more than @hold_max_bytes.
  * @hold_max_bytes: how much of an area (in whole buffers, in bytes) a socket may keep in held
- *	slices before @pressure; 0: half of the area on the plane zcrx, no bound on the others;
- *	UINT64_MAX: no bound.
+ *	slices before @pressure; 0: half of its queue's area on the plane zcrx, no bound on the
+ *	others; UINT64_MAX: no bound.  A buffer counts once per socket, also while it is in flight
+ *	as memory of a send; what was copied out does not count.
  * @group: engines that share a NIC and the connections of their listeners (group.h); the engine
  *	takes a reference.  NULL for none.
  */

@@ -464,6 +464,7 @@ void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns);
 /**
  * weir_tie_begin() - steer a socket's packets; where @nic is NULL nothing is done.
  * @tie: zeroed.
+ * @e: the engine; where it has only some of the NIC's queues, to one of those.
  * @nic: the NIC.
  * @fd: the socket, bound or to be bound here.
  * @protocol: IPPROTO_TCP or IPPROTO_UDP.
@@ -472,8 +473,8 @@ void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns);
  *
  * Return: 0 or -errno; then @tie is as it was.
  */
-int weir_tie_begin(struct weir_tie *tie, struct weir_nic *nic, int fd, int protocol,
-		   const struct weir_addr *peer, struct weir_error *reterr);
+int weir_tie_begin(struct weir_tie *tie, struct weir_engine *e, struct weir_nic *nic, int fd,
+		   int protocol, const struct weir_addr *peer, struct weir_error *reterr);
 
 /**
  * weir_tie_own() - the same on the engine's own NIC, where there is one and packets come by it.

@@ -215,6 +215,12 @@ int weir_slice_release(struct weir_slice *slice)
 	slice->reserved = 0;
 	weir_keep_put(e, keep);
 	weir_pressure_eased(e);
+	/* Outside of a batch of an engine in a foreign loop nobody would come by for a while. */
+	if (e->foreign_fd >= 0 && !e->in_callback && !e->batch &&
+	    (e->starved_head || e->c.ifq_count)) {
+		weir_sock_feed_starved(e);
+		weir_txq_kick(e);
+	}
 	return 0;
 }
 

@@ -184,7 +184,7 @@ static int steer(struct weir_engine *e, struct weir_tie *tie, const struct weir_
 		 int fd, const struct weir_addr *peer, struct weir_error *reterr)
 {
 	if (o->nic)
-		return weir_tie_begin(tie, o->nic, fd, tie_protocol(o), peer, reterr);
+		return weir_tie_begin(tie, e, o->nic, fd, tie_protocol(o), peer, reterr);
 	if (!(o->flags & WEIR_SOCK_NO_STEER) && tie_protocol(o) == IPPROTO_TCP)
 		weir_tie_own(tie, e, fd, peer);
 	return 0;
@@ -346,7 +346,7 @@ int weir_udp_open(struct weir_engine *e, const char *local, const struct weir_so
 	if (!r && peer.len && connect(fd, &peer.sa, peer.len))
 		r = weir_error_set(reterr, -errno, "connect", o.peer, "%s", bind_hint(-errno));
 	if (!r)
-		r = weir_tie_begin(&tie, o.nic, fd, IPPROTO_UDP, &peer, reterr);
+		r = weir_tie_begin(&tie, e, o.nic, fd, IPPROTO_UDP, &peer, reterr);
 	if (!r)
 		r = enter(e, fd, WEIR_DGRAM, (a.len ? &a : &peer)->sa.sa_family, ops, user, &o, &s,
 			  reterr);
@@ -431,7 +431,7 @@ int weir_adopt(struct weir_engine *e, int fd, const struct weir_sock_ops *ops, v
 	if (!r && getpeername(fd, &peer.sa, &peer.len))
 		peer.len = 0;
 	if (!r)
-		r = o.nic ? weir_tie_begin(&tie, o.nic, fd, f.protocol, &peer, reterr) : 0;
+		r = o.nic ? weir_tie_begin(&tie, e, o.nic, fd, f.protocol, &peer, reterr) : 0;
 	if (!r && !o.nic && f.protocol == IPPROTO_TCP && !(o.flags & WEIR_SOCK_NO_STEER))
 		weir_tie_own(&tie, e, fd, &peer);
 	if (!r)

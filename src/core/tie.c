@@ -24,6 +24,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
+#include <weir/ifq.h>
 
 #include "core.h"
 
@@ -55,8 +56,23 @@ static int local_of(int fd, int family, struct weir_addr *ret)
 	return -EADDRNOTAVAIL;
 }
 
-int weir_tie_begin(struct weir_tie *tie, struct weir_nic *nic, int fd, int protocol,
-		   const struct weir_addr *peer, struct weir_error *reterr)
+/*
+ * To all queues of the NIC; of those that other engines have bound nobody here could read.  A
+ * group brings accepted connections to the engine whose queue they come by, so its listeners may
+ * have all.
+ */
+static int queue_for(const struct weir_engine *e, struct weir_nic *nic, bool connects)
+{
+	struct weir_ifq_info info;
+
+	if (nic != e->c.nic || weir_nic_queue(nic, e->c.ifq_count) < 0 ||
+	    (e->member && !connects) || weir_engine_ifq(e, 0, &info))
+		return -1;
+	return (int)info.queue;
+}
+
+int weir_tie_begin(struct weir_tie *tie, struct weir_engine *e, struct weir_nic *nic, int fd,
+		   int protocol, const struct weir_addr *peer, struct weir_error *reterr)
 {
 	struct weir_nic_flow flow = { .protocol = protocol };
 	int family = 0, r;
@@ -76,7 +92,8 @@ int weir_tie_begin(struct weir_tie *tie, struct weir_nic *nic, int fd, int proto
 				      "give weir_sock_opts.local with a free port");
 	if (peer && peer->len)
 		flow.remote = *peer;
-	r = weir_nic_flow_add(nic, &flow, -1, &tie->flow, reterr);
+	r = weir_nic_flow_add(nic, &flow, queue_for(e, nic, peer && peer->len), &tie->flow,
+			      reterr);
 	if (!r)
 		tie->nic = weir_nic_ref(nic);
 	return r;
@@ -147,7 +164,7 @@ void weir_tie_own(struct weir_tie *tie, struct weir_engine *e, int fd, const str
 	struct weir_nic *nic = e->c.nic;
 
 	if (nic && comes_by(weir_nic_ifindex(nic), fd, peer))
-		(void)weir_tie_begin(tie, nic, fd, IPPROTO_TCP, peer, NULL);
+		(void)weir_tie_begin(tie, e, nic, fd, IPPROTO_TCP, peer, NULL);
 }
 
 void weir_tie_share(struct weir_tie *tie, const struct weir_tie *from)

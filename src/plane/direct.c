@@ -95,6 +95,8 @@ int weir_direct_recv(struct weir_direct *d, struct weir_sock *s)
 		r = n ? -errno : 0;
 		if (r == -EAGAIN || r == -EINTR)
 			return -EAGAIN;
+		if (r == -EFAULT && d->tells_fault)
+			return r;
 		up->recv_end(s, r);
 		return 0;
 	}

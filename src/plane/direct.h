@@ -16,11 +16,13 @@
  * @pool: stream pool; NULL before the first read.
  * @buffer: buffer being filled, -1 for none.
  * @read_bytes: longest read.
+ * @tells_fault: -EFAULT (payload in an interface queue's memory) is returned, not reported.
  */
 struct weir_direct {
 	struct weir_pool *pool;
 	int buffer;
 	uint32_t read_bytes;
+	bool tells_fault;
 };
 
 /** weir_direct_init() - begin with no buffer. */
@@ -34,7 +36,8 @@ void weir_direct_fini(struct weir_direct *d);
  * @d: buffer state.
  * @s: stream socket.
  *
- * Return: bytes reported; 0 where up->recv_end() was called; -EAGAIN where there was nothing.
+ * Return: bytes reported; 0 where up->recv_end() was called; -EAGAIN where there was nothing;
+ * -EFAULT where the caller asked for it.
  */
 int weir_direct_recv(struct weir_direct *d, struct weir_sock *s);
 

@@ -125,6 +125,8 @@ static void end_receives(struct weir_engine *e, struct weir_fault *f)
 		if (fs->inject == -ENOBUFS)
 			take_buffers(e, f, s);
 		fs->stopping = true;
+		/* As the core would: a plane repeats a cancel that came too early. */
+		s->rx_stopping = true;
 		f->inner->recv_stop(s);
 	}
 }

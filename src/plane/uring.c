@@ -186,6 +186,7 @@ int uring_open(struct weir_engine *e, bool large, struct weir_error *reterr)
 	p->signal_fd = -1;
 	p->pending_tail = &p->pending;
 	weir_direct_init(&p->direct, 128u << 10);
+	p->direct.tells_fault = large;
 	p->dgram_hdr.msg_namelen = WEIR_DGRAM_NAME_BYTES;
 	p->dgram_hdr.msg_controllen = WEIR_DGRAM_CONTROL_BYTES;
 	r = open_ring(e, p, large, reterr);

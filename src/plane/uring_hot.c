@@ -21,7 +21,7 @@
  */
 #include <errno.h>
 
-#include "uring.h"
+#include "zcrx.h"
 
 #define STREAK 32
 #define DIRECT_BYTES 4096
@@ -53,7 +53,7 @@ bool uring_hot_take(struct weir_sock *s)
 	if (!(s->plane_bits & UR_HOT))
 		return false;
 	s->plane_bits &= ~UR_HOT;
-	if (p->hot || p->last_rx != s)
+	if (p->hot || p->last_rx != s || (p->zc && zcrx_takes(s)))
 		return false;
 	p->hot = s;
 	return true;
@@ -76,15 +76,20 @@ void uring_hot_read(struct weir_engine *e)
 {
 	struct uring_plane *p = uring_of(e);
 	struct weir_sock *s = p->hot;
+	int r;
 
 	if (!s || !weir_core_room(e, 1))
 		return;
 	/* recv_end() may start it again, as hot or not. */
 	p->hot = NULL;
-	if (weir_direct_recv(&p->direct, s))
+	r = weir_direct_recv(&p->direct, s);
+	if (r && r != -EFAULT) {
 		p->hot = s;
-	else
-		p->last_rx = NULL;
+		return;
+	}
+	p->last_rx = NULL;
+	if (r)
+		zcrx_found(s);
 }
 
 /* About to sleep, or another stream is busier: a request again. */

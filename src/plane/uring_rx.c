@@ -428,7 +428,9 @@ void uring_rx_pollin(struct weir_sock *s, int res)
 	else
 		r = weir_direct_recv(&uring_of(s->engine)->direct, s);
 	/* 0: recv_end() was reported.  Otherwise poll again. */
-	if (r)
+	if (r == -EFAULT)
+		zcrx_found(s);
+	else if (r)
 		up->recv_end(s, -EAGAIN);
 }
 

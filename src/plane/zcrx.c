@@ -174,6 +174,9 @@ static int cut(const struct zcrx *zc, unsigned i, size_t buf_bytes, struct weir_
 
 	weir_area_describe(zc->area, &info);
 	part = info.bytes / zc->count / buf_bytes * buf_bytes;
+	if (is_dmabuf(&info) && zc->queues[i].info.no_nic)
+		return weir_error_set(reterr, -EINVAL, "area", "dma-buf",
+				      "only a NIC writes to a dma-buf: name one by WEIR_IFNAME");
 	if (is_dmabuf(&info) && zc->count > 1)
 		return weir_error_set(reterr, -EINVAL, "area", "dma-buf",
 				      "the kernel takes a dma-buf whole: one queue per engine");
@@ -252,9 +255,12 @@ static int bind_queue(struct weir_engine *e, struct zcrx *zc, unsigned i,
 
 	if (asked < page)
 		asked = page;
+	/* The parts are cut by the size of buffers: it must not grow from queue to queue. */
+	if (i && asked > zc->queues[i - 1].q.buf_bytes)
+		asked = zc->queues[i - 1].q.buf_bytes;
 	for (now = asked;; now /= 2) {
 		r = bind_as(e, zc, i, now, can, &err);
-		if (!r || now == page ||
+		if (!r || z->q.region || now == page ||
 		    (r != -ERANGE && r != -EINVAL && r != -EOPNOTSUPP && r != -ENOMEM))
 			break;
 		if (!first.code)
@@ -322,11 +328,12 @@ static void share_out(struct weir_engine *e, struct zcrx *zc)
 
 	left = nic < left / 2 ? left - nic : left / 2;
 	zc->batch_max = left / QUEUE_PART < BATCH_MIN ? BATCH_MIN : left / QUEUE_PART;
-	part = (uint64_t)info->buffer_bytes * (left / QUEUE_PART);
+	part = (uint64_t)info->buffer_bytes * left / QUEUE_PART;
 	if (c->lowat_max > part / 4)
 		c->lowat_max = (uint32_t)(part / 4);
+	/* 0 would mean no bound; zcrx_attach() raises what is too small. */
 	if (part < tcp_rmem_max())
-		zc->rcvbuf_bytes = part;
+		zc->rcvbuf_bytes = part ? part : 1;
 }
 
 static void describe(struct weir_engine *e, const struct zcrx *zc)

@@ -111,6 +111,7 @@ void zcrx_again(struct weir_sock *s);
 void zcrx_watched(struct weir_sock *s, int res);
 bool zcrx_must_cancel(const struct weir_sock *s);
 bool zcrx_take_back(struct weir_sock *s);
+void zcrx_found(struct weir_sock *s);
 bool zcrx_can_recv(struct weir_sock *s);
 bool zcrx_why(const struct weir_sock *s, char *buf, size_t bytes);
 

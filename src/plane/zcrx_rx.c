@@ -220,7 +220,7 @@ static uint32_t copied_of(struct zcrx_queue *z, uint32_t len)
 /* Nearly all of it copied: the uring plane does that better. */
 static void maybe_leave(struct weir_sock *s, const struct zcrx_queue *z)
 {
-	if (weir_core_of(s->engine)->by_name || z->info.no_nic ||
+	if ((s->plane_bits & ZC_PLAIN) || weir_core_of(s->engine)->by_name || z->info.no_nic ||
 	    s->stats.rx_copied < LEAVE_BYTES || s->stats.rx_copied < s->stats.rx_bytes / 8 * 7 ||
 	    s->closing || zcrx_field(s, ZC_CHANGES_SHIFT) == CHANGES_MAX)
 		return;
@@ -246,9 +246,15 @@ static void data(struct weir_sock *s, uint32_t len, uint64_t off)
 	struct weir_rx rx = { .pool = pool, .buffer = (uint32_t)index, .len = len };
 
 	rx.offset = (uint32_t)(at - (index << z->buf_shift));
-	if (!pool || index >= pool->buf_count || (uint64_t)rx.offset + len > pool->buf_bytes ||
-	    (s->plane_bits & ZC_BROKEN)) {
+	if (!pool || index >= pool->buf_count || (uint64_t)rx.offset + len > pool->buf_bytes) {
 		broken(s, z);
+		return;
+	}
+	if (s->plane_bits & ZC_BROKEN) {
+		/* Behind a hole in the stream: the buffer goes back, the bytes are nobody's. */
+		weir_pool_arrived(pool, rx.buffer);
+		weir_pool_deliver(pool, rx.buffer);
+		weir_pool_return(pool, rx.buffer);
 		return;
 	}
 	rx.copied = copied_of(z, len);
@@ -259,7 +265,7 @@ static void data(struct weir_sock *s, uint32_t len, uint64_t off)
 	zcrx_set_field(s, ZC_CHANGES_SHIFT, 0);
 	if (rx.copied)
 		maybe_leave(s, z);
-	else if (z->q.stats)
+	else if (z->q.stats && !(s->plane_bits & ZC_PLAIN))
 		zcrx_set_field(s, ZC_WHY_SHIFT, ZC_WHY_NONE);
 }
 
@@ -271,6 +277,13 @@ static bool was_reset(struct weir_sock *s)
 	weir_core_of(s->engine)->stats.syscalls++;
 	return !s->shut_done && !getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
 	       info.tcpi_state == TCP_CLOSE;
+}
+
+static bool spill_is_out(struct weir_engine *e)
+{
+	const struct weir_pool *pool = weir_core_of(e)->stream_pool;
+
+	return pool && !pool->free_count && uring_of(e)->direct.buffer < 0;
 }
 
 /**
@@ -289,6 +302,11 @@ static int salvage(struct weir_sock *s)
 		weir_core_of(e)->stats.syscalls++;
 		if (recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
 			break;
+		if (spill_is_out(e)) {
+			/* No memory of ours either: a moment later. */
+			weir_core_of(e)->up->recv_end(s, -ENOMEM);
+			return -ECANCELED;
+		}
 		n = weir_direct_recv(&uring_of(e)->direct, s);
 		if (n == 0)
 			return -ECANCELED;
@@ -324,7 +342,8 @@ static void dry(struct weir_sock *s)
 	}
 	z->dry = true;
 	/* Either the application has them, or the kernel's own must come round first. */
-	weir_core_of(s->engine)->up->recv_end(s, zcrx_is_out(z) ? -ENOBUFS : -ENOMEM);
+	weir_core_of(s->engine)->up->recv_end(s, zcrx_is_out(z) && !zcrx_any_free(z) ? -ENOBUFS :
+										       -ENOMEM);
 }
 
 static bool may_change(struct weir_sock *s)
@@ -438,6 +457,12 @@ bool zcrx_take_back(struct weir_sock *s)
 		zcrx_set_field(s, ZC_QUEUE_SHIFT, (unsigned)i);
 	zcrx_set_field(s, ZC_WHY_SHIFT, ZC_WHY_NONE);
 	return true;
+}
+
+/* The same, met by a read of ours. */
+void zcrx_found(struct weir_sock *s)
+{
+	weir_core_of(s->engine)->up->recv_end(s, zcrx_take_back(s) ? -EAGAIN : -EFAULT);
 }
 
 bool zcrx_can_recv(struct weir_sock *s)

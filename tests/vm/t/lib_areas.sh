@@ -36,8 +36,8 @@ areas() {
 }
 
 echo 0 >$POOL
-areas none WEIR_TEST_HUGE=no
-if [ -n "$dmabuf" ]; then
+[ "$(fact thorough)" != yes ] || areas none WEIR_TEST_HUGE=no
+if [ -n "$dmabuf" ] && [ "$(fact thorough)" = yes ]; then
 	echo 8 >$LIMIT
 	areas limit WEIR_TEST_HUGE=no WEIR_TEST_LIMIT_MB=8
 	echo "$limit" >$LIMIT

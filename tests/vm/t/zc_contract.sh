@@ -64,3 +64,9 @@ echo "$(placed) bytes were placed by the NIC"
 [ "$(placed)" -gt 1000000 ] || fail "the NIC has placed next to nothing: is the set-up right?"
 nic_same before.state "after the contract"
 no_journal "after the contract"
+
+# Without a NIC every byte is copied, over loopback, with faults: the same suite.
+uring_list "$(thorough '[a-z_]+' 'slices|close|io_segment')" |
+	sed "s/ WEIR_IFNAME=wn0//; s/\.zcrx /.nodev.faults /" |
+	sed "s/\$/ WEIR_FAULT=$(cat /contract.faults)/" >list
+run_programs list
