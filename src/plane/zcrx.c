@@ -38,6 +38,7 @@
 #define AREA_BYTES (32u << 20)
 #define RETRY_NS 2000000000ull
 #define RETRY_MS 10
+#define IDS_TRIES 10
 #define QUEUE_PART 4   /* of what the NIC leaves: in sockets, in completions, in a batch */
 #define POOL_CACHE 128 /* buffers that a page pool keeps for itself */
 #define BATCH_MIN 16
@@ -143,6 +144,23 @@ void zcrx_read_ids(struct weir_engine *e)
 	}
 	weir_nic_info_free(info);
 	weir_core_napi_changed(e);
+}
+
+/* A queue that was just bound may have its NAPI a moment later; old kernels tell none. */
+static void await_ids(struct weir_engine *e)
+{
+	struct weir_core *c = weir_core_of(e);
+
+	for (unsigned tries = 0; tries < IDS_TRIES; tries++) {
+		bool all = true;
+
+		zcrx_read_ids(e);
+		for (unsigned i = 0; c->nic && i < c->ifq_count; i++)
+			all &= c->napi_ids[i] != 0;
+		if (all)
+			return;
+		pause_ms();
+	}
 }
 
 /* --------------------------------------------------------------------------- the memory */
@@ -374,7 +392,7 @@ static int set_up(struct weir_engine *e, struct weir_error *reterr)
 		return r;
 	c->nic = p->zc->nic;
 	c->ifq_count = p->zc->count;
-	zcrx_read_ids(e);
+	await_ids(e);
 	share_out(e, p->zc);
 	describe(e, p->zc);
 	return 0;

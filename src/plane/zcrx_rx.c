@@ -50,7 +50,7 @@
 #define RCVBUF_MIN (256u << 10) /* some packets of 64 KiB must find room */
 #define LEAVE_BYTES (256u << 10)
 #define OFFSET_MASK ((UINT64_C(1) << WEIR_ZCRX_AREA_SHIFT) - 1)
-#define IDS_AGE_NS 100000000ull
+#define IDS_AGE_NS 10000000ull
 
 #ifndef SO_INCOMING_NAPI_ID
 #define SO_INCOMING_NAPI_ID 56

@@ -311,6 +311,9 @@ cleanup() {
 		wait "$pid" 2>/dev/null
 	done
 	(pair_down && nic_unload) || status=1
+	# It would be taken for the next test's.
+	(no_journal "at the end") || status=1
+	rm -rf /run/weir/nic
 	exit $status
 }
 trap cleanup EXIT
