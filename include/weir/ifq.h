@@ -24,10 +24,11 @@ extern "C" {
  * @queue: number of the NIC's receive queue.
  * @napi_id: NAPI that handles it; 0 where not known.
  * @buffer_bytes: size of a buffer in the area.
- * @buffer_count: number of buffers.
+ * @buffer_count: number of buffers, in all areas.
  * @refill_entries: entries of the refill ring.
- * @area: memory it writes to.
+ * @area: memory it writes to; the first, where some were added.
  * @area_offset: where in @area its part begins, in bytes.
+ * @area_count: areas it has.
  * @no_nic: without a NIC: the kernel copies every byte.
  * @large_buffers: the kernel can make buffers larger than a page.
  * @events: the kernel tells when it finds no buffer.
@@ -45,6 +46,7 @@ struct weir_ifq_info {
 	uint32_t refill_entries;
 	struct weir_area *area;
 	uint64_t area_offset;
+	uint32_t area_count;
 	bool no_nic;
 	bool large_buffers;
 	bool events;
@@ -120,6 +122,25 @@ WEIR_API WEIR_MUST_CHECK int weir_engine_ifq(const struct weir_engine *e, unsign
  */
 WEIR_API WEIR_MUST_CHECK int weir_engine_ifq_stats(const struct weir_engine *e, unsigned i,
 						   struct weir_ifq_stats *ret);
+
+/**
+ * weir_engine_add_area() - more memory for an interface queue that is in use.
+ * @e: the engine.
+ * @i: number of the queue, as weir_engine_ifq().
+ * @area: memory of the same kind as the queue's (with or without an address for the kernel); the
+ *	engine takes a reference.  What is over a whole number of buffers is not used.
+ * @reterr: error record or NULL.
+ *
+ * Slices may then lie in any of the queue's areas.  Threads: the engine's.
+ *
+ * Return: 0; -ENOENT (no such queue); -EOPNOTSUPP where the kernel cannot (before Linux 7.3), or the
+ * queue has 8 areas: open the engine with a larger area then; -EINVAL (smaller than a buffer; a
+ * dma-buf beside other memory, or the reverse); -ERANGE (its pages are smaller than the buffers);
+ * -ENOMEM; others of the kernel's.
+ */
+WEIR_API WEIR_MUST_CHECK int weir_engine_add_area(struct weir_engine *e, unsigned i,
+						  struct weir_area *area,
+						  struct weir_error *reterr);
 
 #ifdef __cplusplus
 }

@@ -383,6 +383,20 @@ int weir_engine_ifq_stats(const struct weir_engine *e, unsigned i, struct weir_i
 	return e->c.ops->ifq ? e->c.ops->ifq(e, i, NULL, ret) : -ENOENT;
 }
 
+int weir_engine_add_area(struct weir_engine *e, unsigned i, struct weir_area *area,
+			 struct weir_error *reterr)
+{
+	struct weir_ifq_info info;
+
+	if (!area)
+		return weir_error_set(reterr, -EINVAL, "weir_engine_add_area", "area",
+				      "it must not be NULL");
+	if (!e->c.ops->add_area || weir_engine_ifq(e, i, &info))
+		return weir_error_set(reterr, -ENOENT, "weir_engine_add_area", "queue",
+				      "the engine has no such interface queue: %s", e->why);
+	return e->c.ops->add_area(e, i, area, reterr);
+}
+
 void weir_engine_get_stats(const struct weir_engine *e, struct weir_engine_stats *ret)
 {
 	const struct weir_pool *pools[] = { e->c.stream_pool, e->c.dgram_pool };

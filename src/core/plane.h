@@ -298,6 +298,7 @@ struct weir_wait {
  *	plane has none.
  * @why: write how the socket's payload comes (weir_sock_why()); returns whether there is more to
  *	say than the engine says.  NULL: there is not.
+ * @add_area: weir_engine_add_area(); NULL: there are no interface queues.
  */
 struct weir_plane_ops {
 	const char *name;
@@ -320,6 +321,8 @@ struct weir_plane_ops {
 	int (*ifq)(const struct weir_engine *e, unsigned i, struct weir_ifq_info *info,
 		   struct weir_ifq_stats *stats);
 	bool (*why)(const struct weir_sock *s, char *buf, size_t bytes);
+	int (*add_area)(struct weir_engine *e, unsigned i, struct weir_area *area,
+			struct weir_error *reterr);
 };
 
 /**

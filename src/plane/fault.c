@@ -446,6 +446,7 @@ int weir_fault_wrap(struct weir_engine *e, const char *spec, struct weir_error *
 		.can_recv = c->ops->can_recv,
 		.ifq = c->ops->ifq,
 		.why = c->ops->why,
+		.add_area = c->ops->add_area,
 	};
 	c->fault_data = f;
 	c->ops = &f->ops;

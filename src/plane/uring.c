@@ -599,4 +599,5 @@ const struct weir_plane_ops weir_plane_zcrx = {
 	.can_recv = zcrx_can_recv,
 	.ifq = zcrx_ifq,
 	.why = zcrx_why,
+	.add_area = zcrx_add_area,
 };

@@ -296,6 +296,7 @@ static int bind_queue(struct weir_engine *e, struct zcrx *zc, unsigned i,
 	z->info.buffer_count = z->pools[0]->buf_count;
 	z->info.refill_entries = z->q.entries;
 	z->info.area = zc->area;
+	z->info.area_count = 1;
 	z->info.large_buffers = can->large_buffers;
 	z->info.events = can->events;
 	z->info.copies_known = can->events || z->info.no_nic;
@@ -434,6 +435,49 @@ void zcrx_free(struct weir_engine *e, struct zcrx *zc)
 	/* What cannot be put back now is in the journal. */
 	(void)weir_nic_close(zc->nic, NULL);
 	free(zc);
+}
+
+int zcrx_add_area(struct weir_engine *e, unsigned i, struct weir_area *area,
+		  struct weir_error *reterr)
+{
+	struct zcrx_queue *z = &uring_of(e)->zc->queues[i];
+	struct weir_ifq_mem mem = { .dmabuf = -1 };
+	struct weir_area_info info;
+	struct weir_pool *pool;
+	int r;
+
+	weir_area_describe(area, &info);
+	mem.base = info.base;
+	mem.bytes = info.bytes / z->q.buf_bytes * z->q.buf_bytes;
+	if (is_dmabuf(&info)) {
+		mem.bytes = info.bytes;
+		mem.dmabuf = info.fd;
+	}
+	if (!mem.bytes || mem.bytes % z->q.buf_bytes)
+		return weir_error_set(reterr, -EINVAL, "weir_engine_add_area", "area",
+				      "%zu bytes are no whole number of buffers of %u bytes",
+				      info.bytes, z->q.buf_bytes);
+	/* The ledger first: a piece may come from the area as soon as the kernel has it. */
+	r = weir_pool_new_zc(&pool, weir_area_ref(area), 0, mem.bytes, z->q.buf_bytes);
+	if (r) {
+		weir_area_close(area);
+		return weir_error_set(reterr, r, "weir_engine_add_area", "area", NULL);
+	}
+	r = weir_ifq_add_area(&z->q, &mem);
+	if (r) {
+		weir_pool_free(pool);
+		return weir_error_set(
+			reterr, r, "weir_engine_add_area", "area",
+			r == -EOPNOTSUPP ? "this kernel adds none (Linux 7.3 does, up to 8): open "
+					   "the engine with a larger area" :
+					   "memory of the kind that the queue has is needed, in "
+					   "pieces no smaller than its buffers");
+	}
+	weir_core_add_pool(e, pool);
+	z->pools[z->q.area_count - 1] = pool;
+	z->info.buffer_count += pool->buf_count;
+	z->info.area_count = z->q.area_count;
+	return 0;
 }
 
 int zcrx_ifq(const struct weir_engine *e, unsigned i, struct weir_ifq_info *info,

@@ -98,6 +98,8 @@ int zcrx_open(struct weir_engine *e, struct weir_error *reterr);
 void zcrx_free(struct weir_engine *e, struct zcrx *zc);
 int zcrx_ifq(const struct weir_engine *e, unsigned i, struct weir_ifq_info *info,
 	     struct weir_ifq_stats *stats);
+int zcrx_add_area(struct weir_engine *e, unsigned i, struct weir_area *area,
+		  struct weir_error *reterr);
 void zcrx_read_ids(struct weir_engine *e);
 
 /* zcrx_rx.c: for streams of engines that have interface queues */

@@ -92,9 +92,15 @@ void zcrx_detach(struct weir_sock *s)
 /* A batch must not take the NIC's buffers away. */
 bool zcrx_room(const struct zcrx *zc)
 {
-	for (unsigned i = 0; i < zc->count; i++)
-		if (zc->queues[i].pools[0]->count[WEIR_BUF_DELIVERED] >= zc->batch_max)
+	for (unsigned i = 0; i < zc->count; i++) {
+		const struct zcrx_queue *z = &zc->queues[i];
+		uint32_t out = 0;
+
+		for (unsigned k = 0; k < z->q.area_count; k++)
+			out += z->pools[k]->count[WEIR_BUF_DELIVERED];
+		if (out >= zc->batch_max)
 			return false;
+	}
 	return true;
 }
 

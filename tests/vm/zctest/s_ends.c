@@ -146,7 +146,8 @@ static void run_cycles(const struct scenario *self)
 	}
 	say(" %u connections, %u of them reset, %u before they were accepted, %lluK;", count,
 	    resets, lost, (unsigned long long)(bytes >> 10));
-	if (lost > resets / 4 * 3)
+	/* How many are accepted first is the scheduler's choice. */
+	if (resets && lost == resets)
 		fail("%u of %u resets came too early to show anything", lost, resets);
 	zt_release(&z);
 	zt_settled(&z);

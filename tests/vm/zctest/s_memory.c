@@ -8,6 +8,7 @@
  */
 #include "zctest.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +151,62 @@ static void run_small(const struct scenario *self)
 
 #define ROW(...) (&(const struct row){ __VA_ARGS__ })
 
+/* More is kept than the first area holds: the rest comes by the one that is added under way. */
+static void run_add_area(const struct scenario *self)
+{
+	struct zt_wish wish = { .bytes = 3u << 20,
+				.hold = true,
+				.engine = { .area_bytes = SMALL_BYTES,
+					    .pressure = WEIR_PRESSURE_TELL,
+					    .hold_max_bytes = UINT64_MAX } };
+	struct weir_area_opts o = { .size = sizeof o,
+				    .provider = WEIR_PROVIDER_HOST,
+				    .bytes = AREA_BYTES + 1000 };
+	struct weir_error err = { 0 };
+	static struct zt_senders senders;
+	struct weir_ifq_info info;
+	struct weir_area *area;
+	static struct zt z;
+	size_t second = 0;
+	int r;
+
+	(void)self;
+	zt_need();
+	zt_senders_start(&senders, &wish);
+	zt_open(&z, &wish);
+	if (weir_area_open(&area, &o, &err))
+		fail("no area: %s", err.hint);
+	if (weir_engine_add_area(z.e, 1, area, NULL) != -ENOENT)
+		fail("there is no second queue");
+	r = weir_engine_add_area(z.e, 0, area, &err);
+	if (r == -EOPNOTSUPP) {
+		weir_area_close(area);
+		zt_senders_kill(&senders);
+		zt_close(&z);
+		skip("this kernel adds no areas");
+	}
+	if (r)
+		fail("%s %s: %s (%s)", err.stage, err.object, strerror(-r), err.hint);
+	zt_listen(&z);
+	zt_senders_go(&senders);
+	zt_until(&z, zt_all_ended, ZT_DEADLINE_MS, "the end of the stream");
+	for (size_t i = 0; i < z.held_count; i++)
+		second += z.held[i].slice.area == area;
+	if (!second || second == z.held_count)
+		fail("%zu of %zu slices lie in the second area", second, z.held_count);
+	if (weir_engine_ifq(z.e, 0, &info) || info.area_count != 2 ||
+	    info.buffer_count != (SMALL_BYTES + AREA_BYTES) / PAGE_BYTES + 1) /* whole pages */
+		fail("it has %u areas with %u buffers", info.area_count, info.buffer_count);
+	say(" %zu of %zu slices in the added area;", second, z.held_count);
+	weir_area_close(area);
+	zt_release(&z);
+	zt_senders_end(&senders);
+	zt_settled(&z);
+	zt_close(&z);
+}
+
 const struct scenario scenarios_memory[] = {
+	{ "add_area", "an area is added to a queue in use", run_add_area, NULL },
 	{ "host", "ordinary pages", run_row, ROW(.provider = WEIR_PROVIDER_HOST, .lag = 64) },
 	{ "huge", "2 MiB pages", run_row,
 	  ROW(.provider = WEIR_PROVIDER_HUGE, .huge = true, .lag = 64) },
