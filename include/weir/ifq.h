@@ -133,8 +133,8 @@ WEIR_API WEIR_MUST_CHECK int weir_engine_ifq_stats(const struct weir_engine *e, 
  *
  * Slices may then lie in any of the queue's areas.  Threads: the engine's.
  *
- * Return: 0; -ENOENT (no such queue); -EOPNOTSUPP where the kernel cannot (before Linux 7.3), or the
- * queue has 8 areas: open the engine with a larger area then; -EINVAL (smaller than a buffer; a
+ * Return: 0; -ENOENT (no such queue); -EOPNOTSUPP where the kernel cannot (before Linux 7.3), or
+ * the queue has 8 areas: open the engine with a larger area then; -EINVAL (smaller than a buffer; a
  * dma-buf beside other memory, or the reverse); -ERANGE (its pages are smaller than the buffers);
  * -ENOMEM; others of the kernel's.
  */
