@@ -43,6 +43,7 @@ function(test_properties name file label timeout)
 	set_tests_properties(${name} PROPERTIES
 		LABELS "${label};${labels}"
 		TIMEOUT ${timeout}
+		COST ${timeout} # those that may take long begin first
 		SKIP_RETURN_CODE 77)
 	test_environment(${name})
 	if(serial)

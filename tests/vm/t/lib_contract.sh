@@ -8,13 +8,9 @@
 # settings), run on this kernel, whose io_uring may lack what the host's has: so every fallback is
 # really taken.  Kernels as new as the host's get the list without faults (vm.py, WHOLE_CONTRACT).
 # Left out: lowat, whose bounds of a millisecond mean nothing on an emulated processor that
-# others use, too; SCTP, which lib_sctp.sh runs.  A run that is not thorough leaves the epoll plane
-# without faults to the host, which has the same one.
+# others use, too; SCTP, which lib_sctp.sh runs; weir_io, which lib_contract_io.sh runs, so that
+# two machines share the work.
 
 . "$(dirname "$0")/lib.sh"
 
-[ -s /contract.list ] || fail "no contract tests were packed"
-
-grep -vE "^contract\.(lowat|sctp|sctp_io)\.|^contract\.[a-z_]*\.$(thorough none epoll) " \
-	/contract.list >list
-run_programs list
+run_contract '^contract\.(lowat|sctp|sctp_io|io_[a-z]*)\.' -v
