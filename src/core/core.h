@@ -177,20 +177,31 @@ struct weir_budget {
 	struct weir_spill spill;
 };
 
+/** struct weir_yield - what comes in some time: events and bytes received. */
+struct weir_yield {
+	uint64_t ns;
+	uint64_t events;
+	uint64_t bytes;
+};
+
 /**
  * struct weir_pace - what the engine learnt about how events come (pace.c).
  * @spin_score: above 0: spinning pays.
  * @spin_skip: sleeps without a spin before the next attempt.
  * @spin_backoff: the next @spin_skip.
- * @rate_per_ms: events per millisecond, smoothed.
- * @bytes_per_us: bytes received per microsecond in the last window.
- * @rate_bytes: bytes received when the present window began.
- * @starved: count of starved receives at the last batching wait.
+ * @rate_per_ms: events per millisecond in the last window.
+ * @bytes_per_us: bytes received per microsecond in it.
  * @dgram_room: bytes that may wait in the smallest datagram receive buffer; 0 for no socket.
- * @rate_since_ns: begin of the present rate window.
- * @rate_events: events in it.
- * @min_wait_skip: waits without batching before the next attempt.
- * @min_wait_backoff: the next @min_wait_skip.
+ * @starved: count of starved receives at the last batching wait.
+ * @window: what has come in the present window.
+ * @window_ns: when it began.
+ * @window_bytes: bytes received until then.
+ * @window_waits: batching waits in it.
+ * @free: what comes without batching: the sum of the last windows, older ones halved each time.
+ * @batched: what came since batching was begun, or last judged.
+ * @batch_windows: windows in @batched.
+ * @batch_off_ns: no batching before then.
+ * @batch_backoff_ns: for how long it was put off the last time; 0: not.
  */
 struct weir_pace {
 	int spin_score;
@@ -199,12 +210,16 @@ struct weir_pace {
 	uint32_t rate_per_ms;
 	uint32_t bytes_per_us;
 	uint32_t dgram_room;
+	uint32_t window_waits;
 	uint64_t starved;
-	uint64_t rate_bytes;
-	uint64_t rate_since_ns;
-	uint32_t rate_events;
-	uint32_t min_wait_skip;
-	uint32_t min_wait_backoff;
+	struct weir_yield window;
+	uint64_t window_ns;
+	uint64_t window_bytes;
+	struct weir_yield free;
+	struct weir_yield batched;
+	uint32_t batch_windows;
+	uint64_t batch_off_ns;
+	uint64_t batch_backoff_ns;
 };
 
 /**
@@ -454,7 +469,7 @@ bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns);
 void weir_pace_spun(struct weir_engine *e, bool hit);
 void weir_pace_dgram(struct weir_engine *e, int fd);
 void weir_pace_wait(struct weir_engine *e, struct weir_wait *w);
-void weir_pace_woke(struct weir_engine *e, const struct weir_wait *w, unsigned events);
+void weir_pace_woke(struct weir_engine *e, unsigned events);
 
 /* foreign.c */
 void weir_foreign_arm(struct weir_engine *e, uint64_t next_ns);

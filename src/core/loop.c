@@ -105,7 +105,7 @@ static int attempt(struct weir_engine *e, uint64_t end_ns)
 	weir_pace_wait(e, &w);
 	/* The plane reads the clock when it comes back from the kernel. */
 	r = w.timeout_ns ? e->c.ops->wait(e, &w) : e->c.ops->poll(e);
-	weir_pace_woke(e, &w, (unsigned)(e->reports - before));
+	weir_pace_woke(e, (unsigned)(e->reports - before));
 	return r < 0 ? r : 0;
 }
 

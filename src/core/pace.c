@@ -8,10 +8,14 @@
  *	Batch (min-wait): worth it when small arrivals come so fast that several fall into
  *	min_wait_us.  The kernel then collects for that long, but not for longer than it takes
  *	BATCH_BYTES, or a quarter of the smallest datagram receive buffer, to arrive, and not when
- *	the last receive ran out of buffers.  Large pieces are never batched.  A closed loop
- *	(ping-pong) looks busy but never brings more than one event however long one waits: a
- *	batching wait that brought fewer than BATCH_PAYS events switches batching off for a growing
- *	number of waits.
+ *	the last receive ran out of buffers.  Large pieces are never batched.
+ *	A closed loop looks busy but brings no more than its few peers have outstanding, however
+ *	long one waits: they wait for our answers.  The same holds for sends whose ends let the
+ *	application send on.  So time is cut into windows of a millisecond, with batching or
+ *	without, and what they bring is compared.  Where a window of batching waits brought clearly
+ *	less (FAR_LESS eighths), or JUDGED windows of them less (LESS eighths), or fewer than
+ *	BATCH_PAYS events a wait, batching is put off for a time that doubles each time, and halves
+ *	with each judgement that was good.  So a closed loop loses a millisecond in a second.
  * Invariants: 1. an event is never delayed by more than min_wait_us.  2. spinning never lasts
  *	longer than spin_us, unless that is UINT32_MAX.
  * Ownership: state lies in the engine.
@@ -19,7 +23,7 @@
  * Errors: none.
  * Sources: io_uring IORING_ENTER_EXT_ARG min_wait_usec (Linux 6.12); BASELINES: waiting for a
  *	count alone runs into the timeout under DEFER_TASKRUN.
- * Tests: tests/contract/, bench pingpong and udp.
+ * Tests: tests/unit/test_pace.c, tests/contract/, bench pingpong and udp.
  */
 #include "core.h"
 
@@ -31,7 +35,12 @@
 #define BATCH_NS 100000ull
 #define ROOM_PART 4	  /* of a receive buffer, bookkeeping included, may fill meanwhile */
 #define BATCH_SMALL 16384 /* bytes per arrival; larger ones need no batching */
-#define RATE_WINDOW_NS 1000000ull
+#define WINDOW_NS 1000000ull
+#define JUDGED 8 /* windows */
+#define FAR_LESS 5
+#define LESS 7
+#define OFF_MIN_NS (2 * WINDOW_NS)
+#define OFF_MAX_NS (1024 * WINDOW_NS)
 
 bool weir_pace_spin(struct weir_engine *e, uint64_t *until_ns)
 {
@@ -74,21 +83,6 @@ void weir_pace_spun(struct weir_engine *e, bool hit)
 	p->spin_skip = p->spin_backoff;
 }
 
-static void count_rate(struct weir_engine *e, unsigned events)
-{
-	struct weir_pace *p = &e->pace;
-	uint64_t ns = e->c.now_ns - p->rate_since_ns;
-
-	p->rate_events += events;
-	if (ns < RATE_WINDOW_NS)
-		return;
-	p->rate_per_ms = (uint32_t)(p->rate_events * 1000000ull / ns);
-	p->bytes_per_us = (uint32_t)((e->c.stats.rx_bytes - p->rate_bytes) * 1000ull / ns);
-	p->rate_bytes = e->c.stats.rx_bytes;
-	p->rate_events = 0;
-	p->rate_since_ns = e->c.now_ns;
-}
-
 static uint32_t batch_bytes(const struct weir_pace *p)
 {
 	return p->dgram_room && p->dgram_room < BATCH_BYTES ? p->dgram_room : BATCH_BYTES;
@@ -129,27 +123,89 @@ void weir_pace_wait(struct weir_engine *e, struct weir_wait *w)
 		p->starved = e->c.stats.starved;
 		return;
 	}
-	if (p->min_wait_skip) {
-		p->min_wait_skip--;
+	if (e->c.now_ns < p->batch_off_ns)
 		return;
-	}
 	w->min_wait_ns = min_ns;
 	w->want = BATCH_WANT;
+	p->window_waits++;
 }
 
-void weir_pace_woke(struct weir_engine *e, const struct weir_wait *w, unsigned events)
+static void add(struct weir_yield *sum, const struct weir_yield *y)
+{
+	sum->ns += y->ns;
+	sum->events += y->events;
+	sum->bytes += y->bytes;
+}
+
+/* Is @much in @ns less than so many eighths of @free_much in @free_ns? */
+static bool below(uint64_t much, uint64_t ns, uint64_t free_much, uint64_t free_ns,
+		  unsigned eighths)
+{
+	return (double)much * (double)free_ns * 8 < (double)free_much * (double)ns * eighths;
+}
+
+/* Where nothing is received (sends only) events alone count, else either will do. */
+static bool less(const struct weir_yield *y, const struct weir_yield *free, unsigned eighths)
+{
+	return below(y->events, y->ns, free->events, free->ns, eighths) &&
+	       (!free->bytes || below(y->bytes, y->ns, free->bytes, free->ns, eighths));
+}
+
+static void put_off(struct weir_pace *p, uint64_t now_ns)
+{
+	p->batch_backoff_ns *= 2;
+	if (p->batch_backoff_ns < OFF_MIN_NS)
+		p->batch_backoff_ns = OFF_MIN_NS;
+	if (p->batch_backoff_ns > OFF_MAX_NS)
+		p->batch_backoff_ns = OFF_MAX_NS;
+	p->batch_off_ns = now_ns + p->batch_backoff_ns;
+}
+
+/* A window with batching waits is over. */
+static void judge(struct weir_pace *p, uint64_t now_ns)
+{
+	bool bad = p->window.events < (uint64_t)p->window_waits * BATCH_PAYS ||
+		   less(&p->window, &p->free, FAR_LESS);
+
+	add(&p->batched, &p->window);
+	if (!bad && ++p->batch_windows < JUDGED)
+		return;
+	if (bad || less(&p->batched, &p->free, LESS))
+		put_off(p, now_ns);
+	else
+		p->batch_backoff_ns /= 2;
+	p->batched = (struct weir_yield){ 0 };
+	p->batch_windows = 0;
+}
+
+static void end_window(struct weir_pace *p, uint64_t now_ns)
+{
+	const struct weir_yield *y = &p->window;
+
+	p->rate_per_ms = (uint32_t)(y->events * 1000000ull / y->ns);
+	p->bytes_per_us = (uint32_t)(y->bytes * 1000ull / y->ns);
+	if (p->window_waits) {
+		judge(p, now_ns);
+	} else {
+		p->free.ns /= 2;
+		p->free.events /= 2;
+		p->free.bytes /= 2;
+		add(&p->free, y);
+	}
+	p->window = (struct weir_yield){ 0 };
+	p->window_waits = 0;
+}
+
+void weir_pace_woke(struct weir_engine *e, unsigned events)
 {
 	struct weir_pace *p = &e->pace;
 
-	count_rate(e, events);
-	if (!w->min_wait_ns)
+	p->window.events += events;
+	if (e->c.now_ns - p->window_ns < WINDOW_NS)
 		return;
-	if (events >= BATCH_PAYS) {
-		p->min_wait_backoff = 0;
-		return;
-	}
-	p->min_wait_backoff = p->min_wait_backoff ? p->min_wait_backoff * 2 : 16;
-	if (p->min_wait_backoff > BACKOFF_MAX)
-		p->min_wait_backoff = BACKOFF_MAX;
-	p->min_wait_skip = p->min_wait_backoff;
+	p->window.ns = e->c.now_ns - p->window_ns;
+	p->window.bytes = e->c.stats.rx_bytes - p->window_bytes;
+	p->window_ns = e->c.now_ns;
+	p->window_bytes = e->c.stats.rx_bytes;
+	end_window(p, e->c.now_ns);
 }
