@@ -3,12 +3,12 @@
 #
 # check.sh - all tests over all builds.  Last line: "N passed, N failed, N skipped".
 #
-# Builds release (gcc), clang, asan and tsan, each with -Werror; runs unit, contract and cli tests on
-# asan; all tests on release but the contract with parts switched off and with spinning, which asan
-# runs; the tests labelled "threads" on tsan; the tests of the VM on the newest kernel and on one
-# without zero-copy receive (WEIR_CHECK_VM=no leaves these out, and says so as a skip).  Each build
-# is counted as a test, and so is that nothing is left behind: no file in TMPDIR, no process, no
-# namespace.
+# Builds release (gcc), clang, asan and tsan, each with -Werror; runs unit, contract and cli tests
+# on asan; all tests on release but the contract with parts switched off and with spinning, which
+# asan runs; the tests labelled "threads" on tsan; the tests of the VM on the newest kernel and on
+# one without zero-copy receive (WEIR_CHECK_VM=no leaves these out, and says so as a skip).  Each
+# build is counted as a test, and so is that nothing is left behind: no file in TMPDIR, no process,
+# no namespace.
 # Exit status: 0 where nothing failed and every skip is on tests/expected-skips.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1

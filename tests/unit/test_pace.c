@@ -148,8 +148,8 @@ static void closed_loops(void **state)
 		a = run_ms(&with, 1000);
 		b = run_ms(&without, 1000);
 		if (a * 8 < b * 7) /* the bound of pace.c */
-			fail_msg("%u peers: %" PRIu64 " events per ms, %" PRIu64 " without batching", peers,
-				 a, b);
+			fail_msg("%u peers: %" PRIu64 " events per ms, %" PRIu64 " without",
+				 peers, a, b);
 	}
 }
 
@@ -167,8 +167,8 @@ static void open_loads(void **state)
 		run_ms(&s, 20);
 		run_ms(&s, 200);
 		if (s.batched * 10 < s.waits * 9)
-			fail_msg("an event each %u ns: %" PRIu64 " of %" PRIu64 " waits batched", every_ns[i],
-				 s.batched, s.waits);
+			fail_msg("an event each %u ns: %" PRIu64 " of %" PRIu64 " waits batched",
+				 every_ns[i], s.batched, s.waits);
 		assert_true(s.waits * 3 < s.events);
 	}
 }
