@@ -17,7 +17,7 @@
  *	work that runs after the process is gone, and some changes only go in an order that another
  *	owner has turned round (fewer channels while an RSS table names the higher ones).  So a
  *	refusal (-EBUSY, -EINVAL) is no end: the other changes are undone, and passes over what is
- *	left follow each other until nothing is left or the deadline has come.
+ *	left follow each other until nothing is left, or the deadline has come and some were made.
  * Invariants: 1. each change is forgotten only after the NIC has been seen to be back.  2. doing
  *	all of it again, or the rest of it after a crash at any point, comes to the same state.  3.
  *	the NIC is put back even where the journal cannot be written: the older file leads to the
@@ -37,6 +37,7 @@
 #include "journal.h"
 
 #define STEP_MS 20
+#define PASSES_MIN 8 /* where the machine stood still until the deadline */
 
 /**
  * struct drop - an ending.
@@ -351,9 +352,12 @@ static bool count_failed(struct drop *d)
 static void undo_all(struct drop *d)
 {
 	uint64_t deadline_ns = weir_clock_ns() + d->j->how->undo_wait_ms * 1000000ull;
+	unsigned passes = 1;
 
 	pass(d, false);
-	while (!d->gone && d->refused && weir_clock_ns() < deadline_ns) {
+	while (!d->gone && d->refused &&
+	       (weir_clock_ns() < deadline_ns || passes < PASSES_MIN)) {
+		passes++;
 		/* The kernel tells nobody when it has unbound a queue: one can only ask again. */
 		poll(NULL, 0, STEP_MS);
 		if (is_refusal(d->code))
