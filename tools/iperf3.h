@@ -393,6 +393,7 @@ struct i3_test {
 
 	uint64_t start_ns;
 	uint64_t started_ns; /* before the omitted part; pacing counts from here */
+	uint64_t stop_ns;    /* client with -t: when the end is due; else 0 */
 	uint64_t end_ns;
 	uint64_t interval_start_ns;
 	uint64_t interval_end_ns;
@@ -529,6 +530,8 @@ bool i3_limit_reached(const struct i3_test *t);
 bool i3_unread(const struct i3_test *t);
 /* Does a sender's socket hold data that the other side did not acknowledge? */
 bool i3_unacked(const struct i3_test *t);
+/* Does the engine hold sends of a stream, which the kernel has not taken yet? */
+bool i3_sending(const struct i3_test *t);
 
 /* iperf3_stats.c */
 
@@ -544,10 +547,11 @@ double i3_seconds(uint64_t from_ns, uint64_t to_ns);
 
 extern const struct weir_sock_ops i3_tcp_ops;
 extern const struct weir_sock_ops i3_udp_ops;
-/* Hand the engine what the stream may send now. */
+/* Hand the engine what the stream may send now; UDP: one train, false where there was none. */
 void i3_tcp_fill(struct i3_stream *st);
-void i3_udp_fill(struct i3_stream *st);
-void i3_fill(struct i3_stream *st);
+bool i3_udp_fill(struct i3_stream *st);
+/* The same; false where the stream has no more to send now. */
+bool i3_fill(struct i3_stream *st);
 int i3_udp_init(struct i3_test *t);
 void i3_count_received(struct i3_stream *st, uint64_t bytes, uint64_t blocks);
 void i3_count_sent(struct i3_stream *st, uint64_t bytes, uint64_t blocks);

@@ -15,6 +15,8 @@
  * Invariants:
  *	1. each step but the running test has a deadline.
  *	2. the exit code is 0 only after the server's results were taken and printed.
+ *	3. TEST_END is queued when the kernel has every datagram, but for one that it does not take
+ *	   for DRAIN_STEPS.
  * Ownership: the client lives on the stack of i3_client(); the test frees itself.
  * Threads: the engine's.
  * Errors: printed (or put into the JSON document), exit code 1.
@@ -37,6 +39,7 @@ struct client {
 	struct i3_test *test; /* NULL once dropped */
 	bool awaiting_results;
 	bool results_taken;
+	bool draining; /* the test is over, TEST_END waits */
 	unsigned drain_steps;
 	struct weir_timer drain_timer;
 	bool gone; /* the test is freed */
@@ -99,19 +102,29 @@ static void say_end(struct i3_test *t)
 }
 
 /*
- * TEST_END overtakes data that waits in a socket, and a server drops what it has not read by
- * then.  After -t that is as it should be; after -n and -k the data is let out first.
+ * TEST_END overtakes data that waits in a socket, and a server of iperf3 drops what it has not read
+ * by then.  Datagrams that have their numbers leave first, or they were sent and never arrive.  On
+ * TCP the last blocks after -t are nobody's loss, after -n and -k they are waited for.
  */
+static bool still_leaving(const struct i3_test *t)
+{
+	if (t->params.udp)
+		return i3_sending(t);
+	return !t->time_up && t->retransmits > 0 && i3_unacked(t);
+}
+
+/* A path that takes nothing more does not keep the test from ending. */
 static void drain_fired(struct weir_engine *e, struct weir_timer *timer)
 {
 	struct client *c = timer->user;
 	struct i3_test *t = c->test;
 
-	if (!t)
+	if (!t || !c->draining)
 		return;
-	if (i3_unacked(t) && ++c->drain_steps < DRAIN_STEPS &&
+	if (still_leaving(t) && ++c->drain_steps < DRAIN_STEPS &&
 	    !weir_timer_start(e, timer, DRAIN_STEP_US))
 		return;
+	c->draining = false;
 	say_end(t);
 }
 
@@ -119,12 +132,24 @@ static void client_progress(struct i3_test *t)
 {
 	struct client *c = t->role;
 
-	if (!t->running || t->finished || t->dropped || !i3_limit_reached(t))
+	if (!t->running || t->dropped || t->failed)
 		return;
-	i3_test_finish(t);
-	if (t->time_up || t->params.udp || t->retransmits <= 0 ||
-	    weir_timer_start(t->engine, &c->drain_timer, DRAIN_STEP_US))
-		say_end(t);
+	if (!t->finished) {
+		if (!i3_limit_reached(t))
+			return;
+		i3_test_finish(t);
+		/* blocks of TCP that were queued just now are not in the socket yet: look later */
+		c->draining = t->params.udp ? i3_sending(t) : !t->time_up && t->retransmits > 0;
+		if (!c->draining || weir_timer_start(t->engine, &c->drain_timer, DRAIN_STEP_US))
+			say_end(t);
+		return;
+	}
+	/* after the end: a datagram that was on its way has left */
+	if (!c->draining || !t->params.udp || i3_sending(t))
+		return;
+	c->draining = false;
+	weir_timer_stop(t->engine, &c->drain_timer);
+	say_end(t);
 }
 
 static bool create_stream(struct i3_test *t, bool sender, unsigned index)

@@ -9,7 +9,10 @@
  *	     -> EXCHANGE_RESULTS -> DISPLAY_RESULTS -> IPERF_DONE -> IDLE
  *
  *	Each state has a deadline; whatever goes wrong leads to drop_test() and to IDLE.
- *	DRAIN waits up to 20 ms for data that arrived before TEST_END and was not read yet.
+ *	DRAIN waits up to 20 ms for data that arrived before TEST_END and was not read yet: until
+ *	the sockets are empty, and for two turns of the loop more.  The first brings completions
+ *	that the look at the sockets came before, the second their callbacks: events of a turn
+ *	come behind its timers.
  * Invariants:
  *	1. at most one test is on; a test that is being closed is not on any more.
  *	2. after a test the listener has the options it had before.
@@ -31,6 +34,7 @@
 
 #define DRAIN_STEP_US 1000
 #define DRAIN_STEPS 20
+#define QUIET_LOOKS 3
 
 /* Between tests. */
 
@@ -169,8 +173,9 @@ static void drain_fired(struct weir_engine *e, struct weir_timer *timer)
 {
 	struct server *sv = timer->user;
 
-	if (i3_unread(sv->test) && ++sv->drain_steps < DRAIN_STEPS &&
-	    !weir_timer_start(e, timer, DRAIN_STEP_US))
+	sv->quiet_looks = i3_unread(sv->test) ? 0 : sv->quiet_looks + 1;
+	if (sv->quiet_looks < QUIET_LOOKS && ++sv->drain_steps < DRAIN_STEPS &&
+	    !weir_timer_start(e, timer, sv->quiet_looks ? 0 : DRAIN_STEP_US))
 		return;
 	end_report(sv);
 }
@@ -420,6 +425,7 @@ static void handle_state(struct server *sv, int state)
 		}
 		/* what is on its way to us was sent before: look once more */
 		sv->drain_steps = 0;
+		sv->quiet_looks = 0;
 		i3_deadline(t, 0, NULL);
 		if (weir_timer_start(sv->engine, &sv->drain_timer, DRAIN_STEP_US))
 			i3_fail(t, I3E_INIT, ENOMEM);

@@ -34,7 +34,8 @@ struct server {
 	unsigned tests_alive;	 /* tests that are not freed, the one that is on included */
 	unsigned streams_wanted;
 	unsigned drain_steps;
-	bool options_set; /* the listener has the test's options */
+	unsigned quiet_looks; /* in a row, with nothing unread */
+	bool options_set;     /* the listener has the test's options */
 	bool stopping;
 	bool failed;
 	unsigned test_number;

@@ -10,7 +10,8 @@
  * Invariants:
  *	1. bytes count when the kernel has taken them (senders) or delivered them (receivers),
  *	   and only while the test runs.
- *	2. a client with -n or -k queues no block beyond the limit.
+ *	2. a client with -n or -k queues no block beyond the limit, one with -t and -b none after
+ *	   the time is up.
  *	3. in_flight is the number of sends whose event is outstanding.
  * Ownership: the payload is the test's and lives until the streams are closed.
  * Threads: the engine's.
@@ -79,9 +80,14 @@ void i3_stream_ended(struct weir_sock *s, int res, void *user)
 		i3_stream_trouble(st, I3E_STREAM_READ, res ? -res : ECONNRESET);
 }
 
-/* Blocks that -n and -k leave.  A server sends until it is told to stop, as iperf3's does. */
+/*
+ * Blocks that -n and -k leave, one stream's share of them: a client that was held up owes each
+ * stream a burst, and the first must not take it all.  A server sends until it is told to stop, as
+ * iperf3's does.
+ */
 static uint64_t blocks_left(const struct i3_test *t)
 {
+	uint64_t streams = t->params.streams > 1 ? t->params.streams : 1;
 	uint64_t limit, queued = t->bytes_queued / t->params.block_bytes;
 
 	if (t->server || t->omitting || (!t->params.bytes && !t->params.blocks))
@@ -89,17 +95,20 @@ static uint64_t blocks_left(const struct i3_test *t)
 	limit = t->params.blocks ?
 			t->params.blocks :
 			(t->params.bytes + t->params.block_bytes - 1) / t->params.block_bytes;
-	return limit > queued ? limit - queued : 0;
+	return limit > queued ? (limit - queued + streams - 1) / streams : 0;
 }
 
 unsigned i3_allowance(struct i3_stream *st, uint64_t *retwait_us)
 {
 	const struct i3_test *t = st->test;
 	double bytes_per_s = (double)t->params.rate / 8.0, due;
-	uint64_t left = blocks_left(t), blocks;
+	uint64_t left = blocks_left(t), blocks, now = t->params.rate ? i3_now_ns() : 0;
 
+	/* a client that was held up does not make up for it with a burst after the end */
+	if (t->stop_ns && now >= t->stop_ns)
+		return 0;
 	if (t->params.rate && !st->burst_left) {
-		due = bytes_per_s * i3_seconds(t->started_ns, i3_now_ns());
+		due = bytes_per_s * i3_seconds(t->started_ns, now);
 		if (st->queued_bytes && (double)st->queued_bytes >= due) {
 			*retwait_us =
 				(uint64_t)(((double)st->queued_bytes - due) / bytes_per_s * 1e6) +
@@ -137,12 +146,12 @@ void i3_queued(struct i3_stream *st, unsigned blocks)
 	st->in_flight++;
 }
 
-void i3_fill(struct i3_stream *st)
+bool i3_fill(struct i3_stream *st)
 {
 	if (st->test->params.udp)
-		i3_udp_fill(st);
-	else
-		i3_tcp_fill(st);
+		return i3_udp_fill(st);
+	i3_tcp_fill(st);
+	return false;
 }
 
 /* TCP */

@@ -197,19 +197,22 @@ static void end_fired(struct weir_engine *e, struct weir_timer *timer)
 	t->hooks->progress(t);
 }
 
-/* Streams that may not send before their rate allows it, or had no room, are looked at again. */
+/*
+ * Streams that may not send before their rate allows it, or had no room, are looked at again: by
+ * turns, so that what is due of one does not go out before the others'.
+ */
 static void pacing_fired(struct weir_engine *e, struct weir_timer *timer)
 {
 	struct i3_test *t = timer->user;
+	bool more = true;
 
 	(void)e;
-	for (unsigned i = 0; i < t->stream_count && !t->finished && !t->dropped; i++) {
-		struct i3_stream *st = t->streams[i];
-
-		if (!st->sender)
-			continue;
-		st->stalled = false;
-		i3_fill(st);
+	for (unsigned i = 0; i < t->stream_count; i++)
+		t->streams[i]->stalled = false;
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < t->stream_count && !t->finished && !t->dropped; i++)
+			more |= t->streams[i]->sender && i3_fill(t->streams[i]);
 	}
 }
 
@@ -392,6 +395,8 @@ void i3_test_run(struct i3_test *t)
 	uint64_t omit_us = t->params.omit_s * UINT64_C(1000000);
 
 	t->running = true;
+	if (!t->server && t->params.time_s)
+		t->stop_ns = i3_now_ns() + omit_us * 1000 + t->params.time_s * UINT64_C(1000000000);
 	interval_schedule(t);
 	if ((omit_us && weir_timer_start(t->engine, &t->omit_timer, omit_us)) ||
 	    (!t->server && t->params.time_s &&
@@ -459,4 +464,12 @@ bool i3_unread(const struct i3_test *t)
 bool i3_unacked(const struct i3_test *t)
 {
 	return any_waiting(t, true, SIOCOUTQ);
+}
+
+bool i3_sending(const struct i3_test *t)
+{
+	for (unsigned i = 0; i < t->stream_count; i++)
+		if (t->streams[i]->sender && t->streams[i]->sock && t->streams[i]->in_flight)
+			return true;
+	return false;
 }

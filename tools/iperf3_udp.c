@@ -115,18 +115,15 @@ static bool send_train(struct i3_stream *st, unsigned packets)
 	return true;
 }
 
-void i3_udp_fill(struct i3_stream *st)
+bool i3_udp_fill(struct i3_stream *st)
 {
 	struct i3_test *t = st->test;
 	unsigned packets;
 
-	if (!t->running || t->finished || t->dropped || !st->sock || st->stalled)
-		return;
-	while (st->train_free) {
-		packets = i3_may_queue(st);
-		if (!packets || !send_train(st, packets))
-			return;
-	}
+	if (!t->running || t->finished || t->dropped || !st->sock || st->stalled || !st->train_free)
+		return false;
+	packets = i3_may_queue(st);
+	return packets && send_train(st, packets);
 }
 
 static void udp_sent(struct weir_sock *s, uint64_t tag, int res, void *user)
@@ -148,12 +145,15 @@ static void udp_sent(struct weir_sock *s, uint64_t tag, int res, void *user)
 			i3_pace(t, RETRY_US);
 		/* without a retry a limit in blocks is never reached */
 		t->bytes_queued -= (tag >> 8) * t->params.block_bytes;
+		if (t->finished)
+			t->hooks->progress(t);
 		return;
 	}
 	if (t->finished) {
 		/* on its way when the test ended: it has its numbers, the other end counts it */
 		st->bytes += (uint64_t)res;
 		st->last.bytes += (uint64_t)res;
+		t->hooks->progress(t);
 		return;
 	}
 	i3_count_sent(st, (uint64_t)res, (uint64_t)res / t->params.block_bytes);
@@ -166,7 +166,8 @@ static void udp_writable(struct weir_sock *s, void *user)
 
 	(void)s;
 	st->stalled = false;
-	i3_udp_fill(st);
+	while (i3_udp_fill(st))
+		;
 }
 
 void i3_udp_account(struct i3_stream *st, const uint8_t *data, uint32_t len, double now_s)

@@ -370,14 +370,14 @@ served() {
 	done
 }
 
-SEED=$RANDOM
-export SEED
-echo "SEED=$SEED"
-find_planes
-for plane in "${planes[@]}"; do
+# cases PLANE NAME...: one server, and one bad client after the other
+cases() {
+	local plane=$1 name
+	shift
+
 	start_server weir --plane "$plane" --control-timeout 400 --rcv-timeout 400
-	for name in $(sed -n 's/^def case_\([a-z_]*\).*/\1/p' bad.py); do
-		if ! timeout 20 python3 bad.py "$port" "$name" >bad.out 2>&1; then
+	for name in "$@"; do
+		if ! timeout 20 python3 ../bad.py "$port" "$name" >bad.out 2>&1; then
 			fail "$plane, $name: the bad client saw: $(tail -3 bad.out)"
 		fi
 		if ! served stock; then
@@ -386,11 +386,17 @@ for plane in "${planes[@]}"; do
 		fi
 		if gone "$server_pid"; then
 			fail "$plane, $name: the server is gone: $(tail -20 server.out)"
-			exit 1
+			return
 		fi
 	done
+	at_last "$plane"
+}
 
-	# a client that is killed, one that is stopped in the middle and killed later
+# a client that is killed, one that is stopped in the middle and killed later
+victims() {
+	local plane=$1 signal victim child
+
+	start_server weir --plane "$plane" --control-timeout 400 --rcv-timeout 400
 	for signal in KILL STOP; do
 		timeout 30 iperf3 -p "$port" -c 127.0.0.1 -t 20 -R --forceflush >victim.out 2>&1 &
 		victim=$!
@@ -409,9 +415,29 @@ $(cat client.err)"
 		forget "$victim"
 		forget "$child"
 	done
-	must_client "$plane, at last" stock -c 127.0.0.1 -n 1M -P 4 -i 0.1
+	at_last "$plane"
+}
+
+at_last() {
+	local descriptors
+
+	must_client "$1, at last" stock -c 127.0.0.1 -n 1M -P 4 -i 0.1
 	descriptors=$(ls "/proc/$server_pid/fd" | wc -l)
-	[ "$descriptors" -le 16 ] || fail "$plane: the server has $descriptors descriptors open"
+	[ "$descriptors" -le 16 ] || fail "$1: the server has $descriptors descriptors open"
 	stop_server
+}
+
+SEED=$RANDOM
+export SEED
+echo "SEED=$SEED"
+names=($(sed -n 's/^def case_\([a-z_]*\).*/\1/p' bad.py))
+quarter=$(((${#names[@]} + 3) / 4))
+find_planes
+for plane in "${planes[@]}"; do
+	for ((i = 0; i < ${#names[@]}; i += quarter)); do
+		beside "$plane, from ${names[i]}" cases "$plane" "${names[@]:i:quarter}"
+	done
+	beside "$plane, clients that are killed" victims "$plane"
 done
+join
 finish

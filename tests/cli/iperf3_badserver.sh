@@ -247,33 +247,41 @@ declare -A says=(
 	[bad_results]="unable to receive results" [broken_results]="unable to receive results"
 	[huge_results]="unable to receive results" [no_display]="waited for"
 )
+# one_case PLANE NAME [-J]
+one_case() {
+	local plane=$1 name=$2 json=${3-} fake code reverse=()
+
+	: >fake.out
+	timeout 20 python3 ../fake.py "$name" >fake.out 2>fake.err &
+	fake=$!
+	started+=("$fake")
+	until_true 10 grep -q '[0-9]' fake.out || fail "the fake server does not start"
+	port=$(cat fake.out)
+	[ "$name" = stalls_reverse ] && reverse=(-R --rcv-timeout 300)
+	client weir -c 127.0.0.1 -t 1 -P 2 $json --plane "$plane" \
+		--control-timeout 300 "${reverse[@]}"
+	code=$?
+	[ $code -eq 1 ] || fail "$plane, $name $json: exit code $code"
+	if [ -n "$json" ]; then
+		json client.out "$plane, $name" 'len(j["error"]) > 5'
+	else
+		grep -q -e "${says[$name]}" client.err ||
+			fail "$plane, $name: $(tail -2 client.err)"
+	fi
+	grep -E "Sanitizer|runtime error" client.err && fail "$plane, $name: a sanitizer complains"
+	kill "$fake" 2>/dev/null
+	wait "$fake" 2>/dev/null
+	forget "$fake"
+}
+
 find_planes
 json=
 for plane in "${planes[@]}"; do
 	for name in "${!says[@]}"; do
-		: >fake.out
-		timeout 20 python3 fake.py "$name" >fake.out 2>fake.err &
-		fake=$!
-		started+=("$fake")
-		until_true 10 grep -q '[0-9]' fake.out || fail "the fake server does not start"
-		port=$(cat fake.out)
-		reverse=()
-		[ "$name" = stalls_reverse ] && reverse=(-R --rcv-timeout 300)
-		client weir -c 127.0.0.1 -t 1 -P 2 $json --plane "$plane" \
-			--control-timeout 300 "${reverse[@]}"
-		[ $? -eq 1 ] || fail "$plane, $name $json: exit code"
-		if [ -n "$json" ]; then
-			json client.out "$plane, $name" 'len(j["error"]) > 5'
-		else
-			grep -q -e "${says[$name]}" client.err ||
-				fail "$plane, $name: $(tail -2 client.err)"
-		fi
-		grep -E "Sanitizer|runtime error" client.err &&
-			fail "$plane, $name: a sanitizer complains"
-		kill "$fake" 2>/dev/null
-		wait "$fake" 2>/dev/null
-		forget "$fake"
+		[ ${#parts[@]} -lt 8 ] || join
+		beside "$plane, $name" one_case "$plane" "$name" $json
 	done
 	json=-J # one plane prints text, the other JSON
 done
+join
 finish

@@ -95,10 +95,12 @@ timed() {
 		'8e6 < end["sum_received"]["bytes"] < 12.5e6'
 }
 
+# Two at a time: more take the machine from each other, and rates are looked at.
 find_planes
-for plane in "${planes[@]}"; do
-	pair weir stock "$plane"
-	pair stock weir "$plane"
-	pair weir weir "$plane"
+for sides in "weir stock" "stock weir" "weir weir"; do
+	for plane in "${planes[@]}"; do
+		beside "$sides ($plane)" pair $sides "$plane"
+	done
+	join
 done
 finish

@@ -21,7 +21,7 @@ case $(iperf3 --version 2>/dev/null | head -n 1) in
 		skip "cannot fetch iperf3 of Debian 13: $why"
 	printf '#!/bin/sh\nexec "%s/run" iperf3 "$@"\n' "$folder" >stock
 	chmod +x stock
-	STOCK=./stock
+	STOCK=$PWD/stock
 	;;
 esac
 "$STOCK" --version | head -n 1 || skip "iperf3 of Debian 13 does not run here"
@@ -54,8 +54,9 @@ more_to_stock() {
 	json client.out "-> 3.18 --get-server-output" '"receiver" in j["server_output_text"]'
 }
 
-find_planes
-for plane in "${planes[@]}"; do
+from_stock() {
+	local plane=$1 more=$2
+
 	start_server weir --plane "$plane"
 	at() {
 		local name="3.18 -> weir ($plane) $*"
@@ -67,8 +68,12 @@ for plane in "${planes[@]}"; do
 	at -P 32 -n 32M
 	at -u -b 8M -k 100 -l 1000 --udp-counters-64bit
 	at -u -b 8M -k 100 -l 1000 -R
-	[ "$plane" = "${planes[0]}" ] && more_from_stock
+	[ -n "$more" ] && more_from_stock
 	stop_server
+}
+
+to_stock() {
+	local plane=$1 more=$2
 
 	start_server stock
 	to() {
@@ -81,18 +86,31 @@ for plane in "${planes[@]}"; do
 	to -P 32 -n 32M
 	to -u -b 8M -k 100 -l 1000 --udp-counters-64bit
 	to -u -b 8M -k 100 -l 1000 -R
-	[ "$plane" = "${planes[0]}" ] && more_to_stock
+	[ -n "$more" ] && more_to_stock
 	stop_server
-done
+}
 
-# refused, both ways
-start_server stock
-timeout 30 "$WEIR" iperf3 -p "$port" -c 127.0.0.1 -t 20 -b 10M -i 0.1 >first.out 2>&1 &
-first=$!
-started+=("$first")
-until_true 10 grep -q "sec .*Bytes" first.out || fail "no test is running: $(cat first.out)"
-client weir -c 127.0.0.1 -t 1 && fail "a busy 3.18 server took our second client"
-grep -q "server is busy" client.err || fail "refused by 3.18: $(cat client.err)"
-stop_server
-until_true 5 gone "$first" || fail "our client does not notice the end of a 3.18 server"
+refused() {
+	local first
+
+	start_server stock
+	timeout 30 "$WEIR" iperf3 -p "$port" -c 127.0.0.1 -t 20 -b 10M -i 0.1 >first.out 2>&1 &
+	first=$!
+	started+=("$first")
+	until_true 10 grep -q "sec .*Bytes" first.out || fail "no test is running: $(cat first.out)"
+	client weir -c 127.0.0.1 -t 1 && fail "a busy 3.18 server took our second client"
+	grep -q "server is busy" client.err || fail "refused by 3.18: $(cat client.err)"
+	stop_server
+	until_true 5 gone "$first" || fail "our client does not notice the end of a 3.18 server"
+}
+
+find_planes
+more=more
+for plane in "${planes[@]}"; do
+	beside "3.18 -> weir ($plane)" from_stock "$plane" "$more"
+	beside "weir ($plane) -> 3.18" to_stock "$plane" "$more"
+	more=
+done
+beside "refused" refused
+join
 finish

@@ -6,11 +6,16 @@
 # Theory: a server is started with its output in server.out and is ready when its port is in the
 # kernel's list of listening sockets.  Whatever a test starts is ended by its process id, on
 # every way out.  A test goes on after a failed check, so that one run shows all that is wrong.
+# Parts that wait more than they compute run at the same time, each in a shell and a folder of its
+# own with ports that no other part of the test takes.
 
 WEIR=${WEIR:?the path of the weir command}
 server_pid=
 failures=0
 started=()
+parts=()
+part_names=()
+part_number=0
 
 skip() {
 	echo "SKIP: $*"
@@ -30,6 +35,13 @@ stop_all() {
 		wait "$pid" 2>/dev/null
 	done
 	started=()
+	for pid in "${parts[@]}"; do
+		kill -TERM "$pid" 2>/dev/null
+	done
+	for pid in "${parts[@]}"; do
+		wait "$pid" 2>/dev/null
+	done
+	parts=()
 }
 trap stop_all EXIT
 trap 'exit 1' INT TERM
@@ -53,8 +65,8 @@ need() {
 # A port that is free for TCP and for UDP.
 # Below the range the kernel gives out by itself, and with a free one behind it.
 free_port() {
-	python3 - <<-'END'
-	import random, socket
+	python3 - "$part_number" <<-'END'
+	import random, socket, sys
 	def free(port):
 	    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
 	        with socket.socket(socket.AF_INET6, kind) as s:
@@ -64,7 +76,7 @@ free_port() {
 	                return False
 	    return True
 	while True:
-	    port = random.randrange(20000, 30000)
+	    port = 20000 + 2 * int(sys.argv[1]) + 64 * random.randrange(150)
 	    if free(port) and free(port + 1):
 	        print(port)
 	        break
@@ -184,6 +196,35 @@ json() {
 	    print(json.dumps({k: j[k] for k in j if k != "intervals"})[:3000])
 	sys.exit(bad)
 	END
+}
+
+# beside NAME COMMAND...: a part of the test, at the same time as the other parts; at most 31
+beside() {
+	local name=$1 folder=part.$((${#parts[@]} + 1))
+	shift
+	rm -rf "$folder"
+	mkdir "$folder" || exit 1
+	(
+		started=() parts=() failures=0 part_number=${folder#part.}
+		trap stop_all EXIT
+		trap 'exit 1' INT TERM
+		cd "$folder" || exit 1
+		"$@"
+		exit $((failures > 0))
+	) >"$folder/part.out" 2>&1 &
+	parts+=("$!")
+	part_names+=("$name")
+}
+
+# join: waits for all parts; what they printed, and what failed
+join() {
+	local i
+	for i in "${!parts[@]}"; do
+		wait "${parts[i]}" || fail "${part_names[i]}"
+		cat "part.$((i + 1))/part.out"
+	done
+	parts=()
+	part_names=()
 }
 
 # find_planes: sets planes to those this machine has, best first; there is always one.

@@ -5,11 +5,29 @@
 #
 # Theory: each fault is brought about by a proxy, a bad peer, a signal or a device that is full;
 # each must end in exit code 1 on the side that can know, with a message that names it, before the
-# deadline, and with no file that could be taken for whole.
+# deadline, and with no file that could be taken for whole.  The parts wait more than they compute:
+# each runs in a process of its own, with the script's name for the part as argument, beside the
+# others.
 #
 # Timeout: 300
 
 . "$(dirname "$0")/lib_stream.sh"
+
+# together PART...: each at the same time as the others; fails where one of them does.
+together() {
+	local part bad=
+
+	for part in "$@"; do
+		run "part.$part" "$BASH" "$0" "$part"
+		part_pids[$part]=$run_pid
+	done
+	for part in "$@"; do
+		wait "${part_pids[$part]}" || bad="$bad $part"
+		cat "$folder/part.$part.out"
+	done
+	[ -z "$bad" ] || fail "parts that failed:$bad"
+}
+declare -A part_pids
 
 to=$folder/received
 large=$folder/in.large
@@ -387,17 +405,27 @@ connecting() {
 	says send 'no.such.host.invalid'
 }
 
-for plane in $(planes); do
-	damage "$plane"
-	truncation "$plane"
-	processes "$plane"
-	silence "$plane"
-	broken_pipe "$plane"
-	rubbish "$plane"
-	bad_answers "$plane"
-done
-mute_peer
-full_disk
-files
-connecting
+part=${1-}
+case $part in
+"")
+	rm "$large" "$small"
+	together $(planes) mute full_disk files connecting
+	exit 0
+	;;
+mute)
+	mute_peer
+	;;
+full_disk | files | connecting)
+	$part
+	;;
+*)
+	damage "$part"
+	truncation "$part"
+	processes "$part"
+	silence "$part"
+	broken_pipe "$part"
+	rubbish "$part"
+	bad_answers "$part"
+	;;
+esac
 finish

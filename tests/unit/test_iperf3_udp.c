@@ -157,6 +157,12 @@ static void allowance(void **state)
 	assert_int_equal(i3_allowance(&sender, &wait_us), 1);
 	i3_queued(&sender, 1);
 	assert_int_equal(i3_allowance(&sender, &wait_us), 0);
+	/* of several streams none takes what is the others' */
+	test.params.streams = 3;
+	test.params.bytes = 9500;
+	assert_int_equal(i3_allowance(&sender, &wait_us), 2);
+	test.params.streams = 1;
+	test.params.bytes = 4500;
 	test.omitting = true;
 	assert_true(i3_allowance(&sender, &wait_us) > 1000);
 	test.omitting = false;
@@ -175,6 +181,16 @@ static void allowance(void **state)
 	assert_int_equal(i3_allowance(&sender, &wait_us), 7);
 	i3_queued(&sender, 3);
 	assert_int_equal(i3_allowance(&sender, &wait_us), 4);
+	/* a client's time is up: nothing more, nor is there anything to wait for */
+	test.server = false;
+	test.stop_ns = i3_now_ns();
+	wait_us = 0;
+	assert_int_equal(i3_allowance(&sender, &wait_us), 0);
+	test.params.burst = sender.burst_left = 0;
+	assert_int_equal(i3_allowance(&sender, &wait_us), 0);
+	assert_int_equal(wait_us, 0);
+	test.stop_ns += UINT64_C(3600000000000);
+	assert_in_range(i3_allowance(&sender, &wait_us), 4990, 5200);
 }
 
 int main(void)
