@@ -357,8 +357,9 @@ WEIR_API const char *weir_io_mode_name(enum weir_io_mode mode);
  *	in @res, not in @buf.  @res == 0: end of stream; @buf is NULL, or holds the bytes of a
  *	message that was not complete.  @res < 0: the connection broke, or @segment refused the
  *	bytes (-EPROTO for an impossible length, else what it returned): then @buf has the bytes in
- *	question and nothing more is received before weir_io_register().  A @buf that is not NULL
- *	is the callback's: it must free or send it.
+ *	question and nothing more is received before weir_io_register().  -ENOMEM: what arrived
+ *	could neither be kept nor copied, and is lost; then likewise, and @buf may be NULL.  A @buf
+ *	that is not NULL is the callback's: it must free or send it.
  * @written: the message in @buf left, @res its length, or failed, @res -errno (never a part of
  *	it).  @buf is freed after the call.
  * @segment: where does the first message in @buf end?  Returns its length in bytes, counted from

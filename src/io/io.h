@@ -153,6 +153,7 @@ struct weir_io {
 	bool rx_on : 1;	    /* the socket was told to receive */
 	bool rx_paused : 1; /* by the user */
 	bool rx_broken : 1; /* the segmentation callback refused the stream */
+	bool rx_hole : 1;   /* behind what is in rx bytes are missing: not told yet */
 	bool ended : 1;	    /* the stream ended with end_res */
 	bool end_told : 1;
 	bool recheck : 1;
@@ -226,7 +227,15 @@ void weir_bufs_copied(struct weir_buf_pool *pool, size_t bytes, bool straddles);
 /** weir_slices_take() - a reference to a slice of the present event; NULL: no memory. */
 struct weir_io_slice *weir_slices_take(struct weir_buf_pool *pool, struct weir_slice *event);
 
-/** weir_slices_event_over() - hold the slice if messages still borrow it; else forget it. */
+/**
+ * weir_slices_hold() - keep the slice beyond its event, for a message that may stay longer.
+ * @ref: a reference that a buffer borrows.
+ *
+ * Return: 0, also where it is held already; what weir_slice_hold() says.
+ */
+int weir_slices_hold(struct weir_io_slice *ref);
+
+/** weir_slices_event_over() - the event lets go of it; it is held if a buffer still borrows it. */
 void weir_slices_event_over(struct weir_io_slice *ref);
 
 /**

@@ -4,28 +4,31 @@
  *
  * Theory: a weir_buf is a small structure cut from slabs; the bytes lie elsewhere: in memory of
  *	its own, by size class (256 bytes, 512, ... each with a free list), or in a received slice
- *	that it borrows.  Several messages of one slice share one reference (weir_io_slice).  Most
- *	messages are gone when the receive callback returns; only for slices whose messages are
- *	still there at that moment the slice is held, once per slice:
+ *	that it borrows.  Several messages of one slice share one reference (weir_io_slice).  A
+ *	message may outlive the event once the application has it, and then it cannot be moved
+ *	any more; so its slice is held before, once per slice, where a failure still leaves the
+ *	choice to copy:
  *
  *	  event begins      refs = 1 + messages, not held
- *	  event ends        refs = messages; 0: forgotten; else weir_slice_hold(), copy kept
- *	  last message      weir_slice_release()
+ *	  first delivery    weir_slice_hold()
+ *	  last message      refs = 1: weir_slice_release() at once, also while the event lasts
+ *	  event ends        refs = messages; 0: forgotten; else a copy of the slice is kept
  *
  *	A held slice keeps a whole receive buffer, so there is a limit, above which messages are
  *	copied: an application that keeps messages slows itself down, not the engine.  Slices of
- *	the present event count as soon as a message was delivered that borrows them, for one event
- *	may bring all buffers of the engine.
+ *	the present event that wait in a queue count before they are held, for one event may bring
+ *	all buffers of the engine.
  * Invariants: 1. a buffer is in one list at most, and its state says whose it is.  2. a buffer in
  *	state FREE has neither memory nor slice.  3. stats.bufs counts the buffers that are not
  *	FREE.  4. a reference with event == NULL is held or unused.  5. event_slices counts the
- *	references with an event and refs > 1; it is 0 between events.
+ *	references with an event and refs > 1 that are not held; it is 0 between events.
+ *	6. what borrows of a buffer in state USER is held.
  * Ownership: the pool owns slabs and memory and frees both at the end, whoever has a buffer then.
  * Threads: the engine's.
  * Errors: no memory is NULL or -ENOMEM, with everything as it was.
  * Sources: none; the idea of head, data, tail and end is that of the kernel's sk_buff and of
  *	libosmocore's msgb.
- * Tests: tests/contract/test_io_buf.c
+ * Tests: tests/contract/test_io_buf.c, tests/unit/test_io_hold.c
  */
 #include "io.h"
 
@@ -267,6 +270,25 @@ struct weir_buf *weir_bufs_borrow(struct weir_io_slice *ref, uint8_t *data, size
 	return b;
 }
 
+static bool is_held(const struct weir_io_slice *ref)
+{
+	return !ref->event || (ref->event->flags & WEIR_SLICE_HELD);
+}
+
+int weir_slices_hold(struct weir_io_slice *ref)
+{
+	int rc;
+
+	if (is_held(ref))
+		return 0;
+	rc = weir_slice_hold(ref->event);
+	if (rc)
+		return rc;
+	ref->pool->stats.slices_held++;
+	ref->pool->event_slices--;
+	return 0;
+}
+
 static void slice_forget(struct weir_io_slice *ref)
 {
 	struct weir_buf_pool *pool = ref->pool;
@@ -276,19 +298,25 @@ static void slice_forget(struct weir_io_slice *ref)
 	pool->slices = ref;
 }
 
+static void slice_release(struct weir_io_slice *ref, struct weir_slice *slice)
+{
+	ref->pool->stats.slices_held--;
+	(void)weir_slice_release(slice);
+}
+
 static void slice_drop(struct weir_io_slice *ref)
 {
-	if (--ref->refs) {
-		if (ref->refs == 1 && ref->event)
-			ref->pool->event_slices--;
+	if (--ref->refs > 1)
 		return;
+	if (ref->refs == 0) {
+		/* The event has a reference of its own, so the event is over here. */
+		slice_release(ref, &ref->slice);
+		slice_forget(ref);
+	} else if (ref->event && is_held(ref)) {
+		slice_release(ref, ref->event);
+	} else if (ref->event) {
+		ref->pool->event_slices--;
 	}
-	/* The event has a reference of its own, so the event is over here. */
-	if (ref->slice.flags & WEIR_SLICE_HELD) {
-		ref->pool->stats.slices_held--;
-		(void)weir_slice_release(&ref->slice);
-	}
-	slice_forget(ref);
 }
 
 static void bytes_put(struct weir_buf *b)
@@ -439,10 +467,6 @@ void weir_slices_event_over(struct weir_io_slice *ref)
 		slice_forget(ref);
 		return;
 	}
-	/* Cannot fail for a slice of the present event that nobody held. */
-	if (weir_slice_hold(ref->event) == 0)
-		ref->pool->stats.slices_held++;
-	ref->pool->event_slices--;
 	ref->slice = *ref->event;
 	ref->event = NULL;
 	ref->refs--;
@@ -453,9 +477,12 @@ static uint64_t share_of_buffers(struct weir_engine *e)
 {
 	struct weir_engine_stats stats;
 	struct weir_ifq_info info;
+	uint64_t may;
 
-	if (!weir_engine_ifq(e, 0, &info))
-		return info.buffer_count / 4;
+	if (!weir_engine_ifq(e, 0, &info)) {
+		may = info.hold_max_bytes / info.buffer_bytes / 2;
+		return may < info.buffer_count / 4 ? may : info.buffer_count / 4;
+	}
 	weir_engine_get_stats(e, &stats);
 	return stats.buffers / 2;
 }

@@ -14,8 +14,8 @@
  *	                so that as little as possible of the next slice is copied.  What was
  *	                copied beyond the message goes back to its piece.
  *
- *	A message taken from one slice is never copied, unless the user wants memory of its own or
- *	too many slices are held (pool.c).
+ *	A message taken from one slice is never copied, unless the user wants memory of its own,
+ *	too many slices are held, or this one cannot be (pool.c).
  * Invariants: 1. bytes are in rx and pending exactly once, in order: pending, then rx.
  *	2. pending is shorter than the message it belongs to, or must_ask_again().  3. after each
  *	callback the state is read again: it may have changed anything.
@@ -24,7 +24,8 @@
  * Errors: bytes that segment() refuses, that are too long or for which there is no memory are
  *	given to read() with -errno, and receiving stops until weir_io_register().
  * Sources: UDP GRO trains: udp(7) UDP_GRO, as weir_slice.segment_bytes tells them.
- * Tests: tests/contract/test_io_segment.c, tests/contract/test_io_dgram.c
+ * Tests: tests/contract/test_io_segment.c, tests/contract/test_io_dgram.c,
+ *	tests/unit/test_io_hold.c
  */
 #include "io.h"
 
@@ -58,7 +59,8 @@ void weir_io_rx_update(struct weir_io *io)
 		else
 			weir_sock_pause(io->port->sock);
 	}
-	if (live && (io->rx.count || must_ask_again(io) || (io->ended && !io->end_told)))
+	if (live &&
+	    (io->rx.count || io->rx_hole || must_ask_again(io) || (io->ended && !io->end_told)))
 		weir_io_kick(io);
 }
 
@@ -68,7 +70,14 @@ void weir_io_rx_reset(struct weir_io *io)
 	weir_bufs_put(io->pending);
 	io->pending = NULL;
 	io->recheck = false;
+	io->rx_hole = false;
 	io->need = 0;
+}
+
+/* May datagrams get lost?  A stream with a hole must end, SCTP's too. */
+static bool is_lossy(const struct weir_io *io)
+{
+	return io->port->dgram && !io->port->sctp;
 }
 
 /* A piece of nothing goes, another one goes back to the front. */
@@ -104,6 +113,65 @@ static void copy_to_own(struct weir_io *io, struct weir_buf *buf)
 		io->pool->stats.limit_bytes += io->pool->stats.copied_bytes - before;
 }
 
+/* Memory of its own for what cannot be held: 0 or -ENOMEM. */
+static int own(struct weir_io *io, struct weir_buf *buf)
+{
+	int rc = weir_buf_own(buf, 0, 0);
+
+	if (!rc)
+		io->stats.rx_copied_bytes += weir_buf_len(buf);
+	return rc;
+}
+
+/*
+ * The application may keep the buffer for as long as it likes: the slice is held, or the bytes are
+ * copied.  False without memory for either: the buffer is freed.
+ */
+static bool hand_over(struct weir_io *io, struct weir_buf *buf)
+{
+	if (buf->slice && weir_slices_hold(buf->slice) && own(io, buf)) {
+		weir_bufs_put(buf);
+		return false;
+	}
+	buf->state = BUF_USER;
+	return true;
+}
+
+/* Tell a result that is no message; the buffer, if any, becomes the user's. */
+static void tell(struct weir_io *io, int res, struct weir_buf *buf)
+{
+	struct msghdr msg = { 0 };
+
+	if (buf && !hand_over(io, buf))
+		buf = NULL;
+	if (io->ops.read)
+		io->ops.read(io, res, buf);
+	else if (io->ops.received_from)
+		io->ops.received_from(io, res, buf, NULL);
+	else if (io->ops.received_msg)
+		io->ops.received_msg(io, res, buf, &msg);
+	else
+		weir_bufs_put(buf);
+}
+
+static void refuse(struct weir_io *io, int res, struct weir_buf *buf)
+{
+	io->rx_broken = true;
+	io->stats.rx_errors++;
+	weir_io_rx_update(io);
+	tell(io, res, buf);
+}
+
+/* There was no memory to keep a message. */
+static void lose(struct weir_io *io)
+{
+	/* As if the network had lost it, which it may. */
+	if (is_lossy(io))
+		io->stats.rx_errors++;
+	else
+		refuse(io, -ENOMEM, NULL);
+}
+
 /* @len counts what segment() took off the front: a header alone is a message, not the end. */
 static void deliver(struct weir_io *io, struct weir_buf *buf, int len)
 {
@@ -116,7 +184,10 @@ static void deliver(struct weir_io *io, struct weir_buf *buf, int len)
 		weir_io_sctp_header(buf, &msg, control);
 	if (buf->slice || io->copies)
 		copy_to_own(io, buf);
-	buf->state = BUF_USER;
+	if (!hand_over(io, buf)) {
+		lose(io);
+		return;
+	}
 	io->stats.rx_messages++;
 	io->stats.rx_bytes += (unsigned)len;
 	switch (io->mode) {
@@ -134,31 +205,6 @@ static void deliver(struct weir_io *io, struct weir_buf *buf, int len)
 		io->ops.received_msg(io, len, buf, &msg);
 		break;
 	}
-}
-
-/* Tell a result that is no message; the buffer, if any, becomes the user's. */
-static void tell(struct weir_io *io, int res, struct weir_buf *buf)
-{
-	struct msghdr msg = { 0 };
-
-	if (buf)
-		buf->state = BUF_USER;
-	if (io->ops.read)
-		io->ops.read(io, res, buf);
-	else if (io->ops.received_from)
-		io->ops.received_from(io, res, buf, NULL);
-	else if (io->ops.received_msg)
-		io->ops.received_msg(io, res, buf, &msg);
-	else
-		weir_bufs_put(buf);
-}
-
-static void refuse(struct weir_io *io, int res, struct weir_buf *buf)
-{
-	io->rx_broken = true;
-	io->stats.rx_errors++;
-	weir_io_rx_update(io);
-	tell(io, res, buf);
 }
 
 void weir_io_rx_error(struct weir_io *io, int res)
@@ -467,6 +513,11 @@ void weir_io_rx_process(struct weir_io *io)
 
 	while (weir_io_rx_live(io) && step(io))
 		;
+	if (weir_io_rx_live(io) && io->rx_hole) {
+		io->rx_hole = false;
+		refuse(io, -ENOMEM, NULL);
+		return;
+	}
 	if (!weir_io_rx_live(io) || !io->ended || io->end_told)
 		return;
 	io->end_told = true;
@@ -510,13 +561,39 @@ static struct weir_io_slice *enqueue(struct weir_io *io, struct weir_slice *slic
 	return ref;
 }
 
+/*
+ * Pieces of @ref may still be in the queue, as the application stopped receiving: they stay behind
+ * the event, held or copied.  Where there is no memory the queue ends before the hole.
+ */
+static void keep_waiting(struct weir_io *io, struct weir_io_slice *ref)
+{
+	struct weir_buf *buf, *next;
+
+	if (ref->refs == 1 || !weir_slices_hold(ref))
+		return;
+	/* Of a slice that is not held the application has nothing: all of it is here. */
+	for (buf = io->rx.first; buf; buf = next) {
+		next = buf->next;
+		if (!io->rx_hole && (buf->slice != ref || !own(io, buf)))
+			continue;
+		buf_list_remove(&io->rx, buf);
+		weir_bufs_put(buf);
+		if (is_lossy(io))
+			io->stats.rx_errors++;
+		else
+			io->rx_hole = true;
+	}
+}
+
 void weir_io_rx_slices(struct weir_io *io, struct weir_slice *slices, unsigned n)
 {
 	struct weir_io_slice *refs = NULL, **last = &refs;
 	uint64_t epoch = io->epoch;
-	bool lossy = io->port->dgram && !io->port->sctp;
+	bool lossy = is_lossy(io);
 	int lost = 0;
 
+	if (io->rx_hole)
+		return;
 	weir_io_enter(io);
 	for (unsigned i = 0; i < n; i++) {
 		*last = enqueue(io, &slices[i]);
@@ -537,6 +614,7 @@ void weir_io_rx_slices(struct weir_io *io, struct weir_slice *slices, unsigned n
 		struct weir_io_slice *ref = refs;
 
 		refs = ref->next;
+		keep_waiting(io, ref);
 		weir_slices_event_over(ref);
 	}
 	weir_io_leave(io);
