@@ -11,5 +11,6 @@
 
 pair numrxqueues 4 numtxqueues 4
 export ZCTEST_CYCLES=$(thorough 500 50) ZCTEST_KILLS=$(thorough 20 3)
-zctest close_held engine_close cycles $(thorough cycles "") kills || exit
+zctest close_held engine_close cycles $(thorough cycles "") reset_early reset_unread reset_running \
+	kills || exit
 weir-zctest rmmod

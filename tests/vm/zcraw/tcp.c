@@ -318,6 +318,15 @@ static void keep_pipes(int *go, int *report)
 	close_range(KEPT_FD + 2, ~0u, 0);
 }
 
+/* What the next receive is to return: a byte, or the end (0); 0 or errno. */
+static int expect(int fd, ssize_t want)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, 0);
+
+	return n < 0 ? errno : n != want ? EPROTO : 0;
+}
+
 static void sender_main(const struct sender_options *o, int go, int report)
 {
 	struct linger now = { 1, 0 };
@@ -344,11 +353,12 @@ static void sender_main(const struct sender_options *o, int go, int report)
 		_exit(1);
 	r.error = o->mode == SEND_PLAIN ? send_plain(fd, o, &r) : send_zc(fd, o, &r);
 	if (o->reset) {
+		if (o->awaits_byte && !r.error)
+			r.error = expect(fd, 1);
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 	} else if (!r.error) {
 		shutdown(fd, SHUT_WR);
-		if (recv(fd, &byte, 1, 0) != 0)
-			r.error = errno ? errno : EPROTO;
+		r.error = expect(fd, 0);
 	}
 	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
 	r.retrans_bytes = info.tcpi_bytes_retrans;

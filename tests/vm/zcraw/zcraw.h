@@ -172,6 +172,7 @@ struct sender_options {
 	enum send_mode mode;
 	size_t chunk_bytes; /* 0: a default */
 	bool reset;	    /* ends with a reset instead of an orderly end */
+	bool awaits_byte;   /* ... not before one byte came from the receiver */
 	unsigned rto_ms;    /* 0: the system's */
 	unsigned pause_ms;  /* after each piece */
 	bool abrupt;	    /* killed, it sends nothing more: no unsent data, no repeats */

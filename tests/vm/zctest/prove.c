@@ -33,6 +33,14 @@ void zt_counts(struct zt *z, struct nic_counts *ret)
 	}
 }
 
+bool zt_starved(struct zt *z)
+{
+	struct nic_counts c;
+
+	zt_counts(z, &c);
+	return c.no_buffer != z->before.no_buffer;
+}
+
 struct weir_ifq_stats zt_ifq_sum(struct zt *z)
 {
 	struct weir_ifq_stats sum = { .copied_known = true }, s;

@@ -141,6 +141,7 @@ static void on_received(struct weir_sock *s, struct weir_slice *v, unsigned n, v
 		z->spilled += v[i].flags & WEIR_SLICE_SPILLED ? v[i].len : 0;
 		z->bytes += v[i].len;
 		z->slices++;
+		z->watched_slices += z->watched && v[i].area == z->watched;
 		t->got += v[i].len;
 		if (is_kept(z, t))
 			keep(z, &v[i], t->number, pos);
@@ -220,6 +221,8 @@ static void on_accepted(struct weir_sock *listener, struct weir_sock *s, void *u
 	port = ntohs(peer.sa.sa_family == AF_INET6 ? ((struct sockaddr_in6 *)&peer.sa)->sin6_port :
 						     ((struct sockaddr_in *)&peer.sa)->sin_port);
 	zt_add(z, port - from_port, s);
+	if (z->wish.greets && weir_sock_send(s, "", 1, 0, 0))
+		fail("stream %u: no byte can be sent", port - from_port);
 }
 
 static const struct weir_sock_ops listener_ops = { .accepted = on_accepted };
@@ -247,6 +250,7 @@ void zt_senders_start(struct zt_senders *s, const struct zt_wish *wish)
 			.chunk_bytes = wish->chunk_bytes,
 			.abrupt = wish->abrupt,
 			.reset = wish->reset,
+			.awaits_byte = wish->greets,
 			.late = !wish->connects,
 			.accepts = wish->connects,
 			.port = ZT_PORT,

@@ -45,6 +45,7 @@ struct zt_wish {
 	unsigned rto_ms, pause_ms;
 	size_t chunk_bytes;
 	bool abrupt, reset;
+	bool greets;		   /* each accepted stream gets a byte: only then it may reset */
 	unsigned lag;		   /* slices kept for a while */
 	bool hold;		   /* all are kept until zt_release() */
 	unsigned hold_only_plus_1; /* ... of this stream only */
@@ -64,6 +65,8 @@ struct zt {
 	unsigned accepted, ended, closed;
 	unsigned lost; /* reset before they were accepted */
 	uint64_t bytes, slices, unmapped, spilled;
+	const struct weir_area *watched; /* slices that lie in this one are counted */
+	uint64_t watched_slices;
 	struct zt_held *held;
 	size_t held_first, held_count, held_max;
 	bool holding; /* as wish.hold, until zt_release() */
@@ -109,6 +112,8 @@ bool zt_all_accepted(struct zt *z);
 bool zt_all_ended(struct zt *z);
 bool zt_all_closed(struct zt *z);
 void zt_release(struct zt *z);
+/* The NIC had a packet and no buffer for it. */
+bool zt_starved(struct zt *z);
 /* All buffers back: none delivered, none held, none lost. */
 void zt_settled(struct zt *z);
 void zt_close(struct zt *z);
