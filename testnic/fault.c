@@ -57,6 +57,7 @@ const char * const weirnic_fault_names[WEIRNIC_FAULT_COUNT] = {
 	[WEIRNIC_FAULT_DELAY]		= "delay",
 	[WEIRNIC_FAULT_CARRIER_FLAP]	= "carrier_flap",
 	[WEIRNIC_FAULT_QUEUE_START]	= "queue_start",
+	[WEIRNIC_FAULT_NAPI_ID]		= "napi_id",
 };
 
 #define DELAY_US_DEFAULT	1000

@@ -310,7 +310,11 @@ static void queues_up(struct weirnic_dev *wd, struct prepared *p)
 		struct weirnic_rxq *rxq = &wd->rxq[i];
 		struct weirnic_txq *txq = &wd->txq[i];
 
-		netif_napi_add_config_locked(ndev, &rxq->napi, weirnic_rx_poll, i);
+		/* Without its configuration the kernel gives it another id */
+		if (weirnic_fault_hit(wd, WEIRNIC_FAULT_NAPI_ID))
+			netif_napi_add_locked(ndev, &rxq->napi, weirnic_rx_poll);
+		else
+			netif_napi_add_config_locked(ndev, &rxq->napi, weirnic_rx_poll, i);
 		netif_napi_set_irq_locked(&rxq->napi, rxq->irq);
 		rxq_start(rxq, &p->rx[i]);
 		netif_queue_set_napi(ndev, i, NETDEV_QUEUE_TYPE_RX, &rxq->napi);

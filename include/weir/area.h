@@ -145,7 +145,9 @@ WEIR_API void weir_area_describe(const struct weir_area *area, struct weir_area_
  * and again for each later batch; weir_area_sync_end() follows when the CPU has read.  Needed where
  * the memory is a device's own, and on machines whose caches do not see DMA; a program that wants
  * to run everywhere calls both.  One system call on dma-bufs; nothing at all on other areas, and
- * so legal for any.  The library calls both where it reads payload itself.
+ * so legal for any.  The library calls both where it copies payload of its own accord
+ * (WEIR_PRESSURE_COPY); what a program has it copy out of a batch, as weir_slices_pull() and
+ * weir_runs_add() do, belongs between the program's own two calls.
  *
  * Return: 0, or -errno of the dma-buf's exporter.  Threads: any.  Blocks where a device has not
  * done its work.

@@ -83,7 +83,10 @@ enum weir_pressure {
  * @area: memory to receive streams into; the engine takes a reference; NULL: an area of
  *	@area_bytes is made.
  * @area_bytes: size of the receive area in bytes; 0 for the default (16 MiB; zcrx: 32 MiB for each
- *	queue, and up to as much, at most 16 MiB, for what does not come by them).
+ *	queue, and up to as much, at most 16 MiB, for what does not come by them).  With a NIC the
+ *	plane zcrx takes no less than one and a half times the pages that the NIC's receive ring
+ *	has entries (ethtool -g), and some that the kernel keeps: of a smaller area nothing would
+ *	be left for what arrives.  An area given as @area is taken as it is.
  * @provider: provider of that area.
  * @fault: fault injection, e.g. "seed=7,short-read=20,late=10" (percentages); NULL takes
  *	WEIR_FAULT (environment); see docs/fault.md.
@@ -96,14 +99,16 @@ enum weir_pressure {
  *	later) and is taken only where it is asked for by name.
  * @queue_plus_1: number of the first NIC queue, plus 1; 0: with @nic its first one, else the
  *	highest ones that are free.
- * @queue_count: NIC queues of this engine; 0: with @nic all of its queues from that one on, else 1.
+ * @queue_count: NIC queues of this engine, 16 at most; 0: with @nic its queues from that one on, as
+ *	far as 16 go, else 1.
  * @refill_entries: entries of each queue's refill ring, up to 32,768; 0: one for each 2 KiB of its
  *	area, as far as that goes.
  * @pressure: what becomes of a socket that keeps more than @hold_max_bytes.
  * @hold_max_bytes: how much of an area (in whole buffers, in bytes) a socket may keep in held
- *	slices before @pressure; 0: half of its queue's area on the plane zcrx, no bound on the
- *	others; UINT64_MAX: no bound.  A buffer counts once per socket, also while it is in flight
- *	as memory of a send; what was copied out does not count.
+ *	slices before @pressure; 0: on the plane zcrx a quarter of what the NIC's receive ring
+ *	leaves of its queue's area (weir_ifq_info.hold_max_bytes), no bound on the others;
+ *	UINT64_MAX: no bound.  A buffer counts once per socket, also while it is in flight as memory
+ *	of a send; what was copied out does not count.
  * @group: engines that share a NIC and the connections of their listeners (group.h); the engine
  *	takes a reference.  NULL for none.
  */

@@ -26,6 +26,7 @@ extern "C" {
  * @buffer_bytes: size of a buffer in the area.
  * @buffer_count: number of buffers, in all areas.
  * @refill_entries: entries of the refill ring.
+ * @hold_max_bytes: what a socket may keep of it (weir_engine_opts.hold_max_bytes, or its default).
  * @area: memory it writes to; the first, where some were added.
  * @area_offset: where in @area its part begins, in bytes.
  * @area_count: areas it has.
@@ -44,6 +45,7 @@ struct weir_ifq_info {
 	uint32_t buffer_bytes;
 	uint32_t buffer_count;
 	uint32_t refill_entries;
+	uint64_t hold_max_bytes;
 	struct weir_area *area;
 	uint64_t area_offset;
 	uint32_t area_count;
@@ -68,7 +70,8 @@ struct weir_ifq_info {
  * @refill_stores: times its tail was moved.
  * @refill_full: times it had no room, and buffers waited in user space.
  * @flushes: times the kernel was asked to take back what is in the ring.
- * @no_buffer: times the NIC found no buffer (weir_ifq_info.events).
+ * @no_buffer: times the NIC was seen to find no buffer (weir_ifq_info.events); a lower bound: the
+ *	kernel tells of it once, and again only when it has been asked for the next.
  * @copy_no_buffer: receives that ended because there was no buffer to copy to.
  * @cq_full: receives that ended because the completion queue was full.
  * @rearmed: receives that were begun again after an end that was none of the stream's.

@@ -68,7 +68,8 @@ struct weir_sock_ops {
  * @local: weir_connect(): address to bind to first; NULL for any.
  * @peer: weir_udp_open(): address to connect to; NULL for none.
  * @backlog: weir_listen(): 0 for the system's maximum.
- * @rcvbuf_bytes: SO_RCVBUF; 0 leaves it (TCP then tunes it by itself).
+ * @rcvbuf_bytes: SO_RCVBUF; 0 leaves it: TCP then tunes it by itself, and the plane zcrx sets it to
+ *	a share of its area, unless it was set before (on an adopted socket, on the listener).
  * @sndbuf_bytes: SO_SNDBUF; 0 leaves it.
  * @tx_queue_max: writes that may wait or be in flight before -ENOBUFS; each piece of a
  *	weir_sock_sendv() and each train of up to 64 datagrams is one; 0 for 1,024.

@@ -10,8 +10,18 @@
  *	    accepted by A ── NAPI id is A's, nobody's, or 0 ──> stays
  *	                  └─ is B's, B listens there, too ───> message to B ──> B's listener has it
  *
- *	A knows only copies of the other engines' NAPI ids and the addresses they listen on, both
- *	under the group's lock.  B's own thread looks its listener up when the message comes,
+ *	A knows only copies of the other engines' queues, their NAPI ids and the addresses they
+ *	listen on, all under the group's lock.  NAPIs get other ids when a NIC's link or its number
+ *	of channels changes, which nobody is told.  So where an id is nobody's, A reads the ids of
+ *	the members' NICs anew, for all members; an id that is then found at a queue which none of
+ *	them has is remembered, for connections that come by it to cost no reading each:
+ *
+ *	    id ── a member's ──> that one
+ *	       ├─ strange ─────> nobody's
+ *	       └─ else: read ──> a member's | strange | not there (a loopback, another NIC: again
+ *	                                                           after a while)
+ *
+ *	B's own thread looks its listener up when the message comes,
  *	because it may be closed by then: the connection goes on to whoever else listens on the
  *	address, and is closed only where nobody does.  An engine leaves the group before it
  *	closes: from then on nothing is posted to it, and what had been posted goes on likewise.
@@ -24,11 +34,11 @@
  * Invariants: 1. messages are posted under the lock, to members only: an engine that has left
  *	gets none.  2. a connection moves by its NAPI id once; what is passed on enters where it
  *	comes.  3. doors and members change under the lock, by their engine's thread; that thread
- *	reads its own without it.
+ *	reads its own doors without it.  4. ids change under the lock, by any thread.
  * Ownership: the group is counted: its maker and each member.  A descriptor on its way belongs to
  *	its message, which the receiver frees.
  * Threads: any for new and free; the rest the engine's.  The lock is held for look-ups in short
- *	lists, once per connection that moves, and nothing blocks under it.
+ *	lists, once per connection, and nothing blocks under it: NICs are read without it.
  * Errors: where no memory is left for the message the connection stays where it was accepted.
  * Sources: inet_accept(), tcp_child_process(), tcp_fastopen_create_child(): the NAPI id of a new
  *	connection; sk_getsockopt(): SO_INCOMING_NAPI_ID (Linux 7.3); socket(7): SO_REUSEPORT.
@@ -38,10 +48,16 @@
 #include <string.h>
 #include <unistd.h>
 #include <weir/group.h>
+#include <weir/ifq.h>
+#include <weir/nic.h>
 
+#include "../util/util.h"
 #include "core.h"
 
 #define WAITING_MAX SOMAXCONN /* connections that a paused listener keeps, as the kernel would */
+#define STRANGE_MAX 16
+#define NICS_MAX 8
+#define READ_AGAIN_NS 10000000ull
 
 /**
  * struct traveller - a connection on its way to another engine.
@@ -73,21 +89,45 @@ struct door {
 };
 
 /**
+ * struct member_queue - a NIC queue of a member.
+ * @napi_id: as last read, by whomever.
+ * @ifindex: its NIC; 0: without one.
+ * @queue: its number.
+ * @ifname: name of the NIC.
+ */
+struct member_queue {
+	uint32_t napi_id;
+	uint32_t ifindex;
+	uint32_t queue;
+	char ifname[16];
+};
+
+/**
  * struct weir_member - an engine of a group.
  * @next: of the group.
  * @group: the group, referenced.
  * @engine: the engine; only posted to.
- * @napi_ids: copy of the engine's.
- * @napi_count: their number.
+ * @queues: its queues.
+ * @queue_count: their number.
  * @doors: its listeners.
  */
 struct weir_member {
 	struct weir_member *next;
 	struct weir_group *group;
 	struct weir_engine *engine;
-	uint32_t napi_ids[WEIR_IFQS_MAX];
-	unsigned napi_count;
+	struct member_queue queues[WEIR_IFQS_MAX];
+	unsigned queue_count;
 	struct door *doors;
+};
+
+/**
+ * struct strange - an id that no member has.
+ * @id: the id.
+ * @again_ns: when to look for it again: never, where a queue of others has it.
+ */
+struct strange {
+	uint32_t id;
+	uint64_t again_ns;
 };
 
 /**
@@ -95,11 +135,15 @@ struct weir_member {
  * @lock: for all of it.
  * @refs: the maker's and one per member.
  * @members: the engines.
+ * @strange: ids that were nobody's.
+ * @strange_next: where the next one goes.
  */
 struct weir_group {
 	pthread_mutex_t lock;
 	unsigned refs;
 	struct weir_member *members;
+	struct strange strange[STRANGE_MAX];
+	unsigned strange_next;
 };
 
 static uint32_t ask_kernel(int fd)
@@ -174,17 +218,116 @@ void weir_core_napi_changed(struct weir_engine *e)
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->group->lock);
-	memcpy(m->napi_ids, e->c.napi_ids, sizeof(m->napi_ids));
-	m->napi_count = e->c.ifq_count;
+	for (unsigned i = 0; i < e->c.ifq_count; i++) {
+		struct member_queue *q = &m->queues[i];
+		struct weir_ifq_info info = { .no_nic = true };
+
+		if (e->c.ops && e->c.ops->ifq)
+			(void)e->c.ops->ifq(e, i, &info, NULL);
+		q->napi_id = e->c.napi_ids[i];
+		q->ifindex = info.no_nic ? 0 : info.ifindex;
+		q->queue = info.queue;
+		memcpy(q->ifname, info.ifname, sizeof(q->ifname));
+	}
+	m->queue_count = e->c.ifq_count;
 	pthread_mutex_unlock(&m->group->lock);
 }
 
-static bool has_napi(const struct weir_member *m, uint32_t id)
+/* Under the lock. */
+static struct weir_member *member_with(const struct weir_group *g, uint32_t id)
 {
-	for (unsigned i = 0; i < m->napi_count; i++)
-		if (m->napi_ids[i] == id)
-			return true;
-	return false;
+	for (struct weir_member *m = g->members; m; m = m->next)
+		for (unsigned i = 0; i < m->queue_count; i++)
+			if (m->queues[i].napi_id == id)
+				return m;
+	return NULL;
+}
+
+/* ---- ids that nobody has ---- */
+
+/* Under the lock: is it worth a look at the NICs? */
+static bool is_new(const struct weir_group *g, uint32_t id)
+{
+	for (unsigned i = 0; i < STRANGE_MAX; i++)
+		if (g->strange[i].id == id)
+			return weir_clock_ns() >= g->strange[i].again_ns;
+	return true;
+}
+
+/* Under the lock: nobody has it, and perhaps a queue of others has. */
+static void remember(struct weir_group *g, uint32_t id, bool others)
+{
+	unsigned i = 0;
+
+	while (i < STRANGE_MAX && g->strange[i].id != id)
+		i++;
+	if (i == STRANGE_MAX)
+		i = g->strange_next++ % STRANGE_MAX;
+	g->strange[i].id = id;
+	g->strange[i].again_ns = others ? UINT64_MAX : weir_clock_ns() + READ_AGAIN_NS;
+}
+
+/* Under the lock: the NICs of all members, each once. */
+static unsigned list_nics(const struct weir_group *g, char names[NICS_MAX][16])
+{
+	unsigned n = 0, k;
+
+	for (const struct weir_member *m = g->members; m; m = m->next)
+		for (unsigned i = 0; i < m->queue_count && n < NICS_MAX; i++) {
+			for (k = 0; k < n && strcmp(names[k], m->queues[i].ifname) != 0; k++)
+				;
+			if (k == n && m->queues[i].ifindex)
+				memcpy(names[n++], m->queues[i].ifname, 16);
+		}
+	return n;
+}
+
+/* Under the lock: what was read of a NIC; true where @id is one of its queues'. */
+static bool take_ids(struct weir_group *g, const struct weir_nic_info *info, uint32_t id)
+{
+	const struct weir_nic_queue *q;
+	bool found = false;
+
+	for (struct weir_member *m = g->members; m; m = m->next)
+		for (unsigned i = 0; i < m->queue_count; i++) {
+			struct member_queue *mine = &m->queues[i];
+
+			q = mine->ifindex == info->ifindex ?
+				    weir_nic_info_queue(info, mine->queue) :
+				    NULL;
+			if (q)
+				mine->napi_id = q->napi_id;
+		}
+	for (unsigned i = 0; (q = weir_nic_info_queue(info, i)); i++)
+		found |= q->napi_id == id;
+	return found;
+}
+
+/* Nobody has @id: is it new?  Whoever accepts a connection asks, the lock is not held. */
+static void read_nics(struct weir_group *g, uint32_t id)
+{
+	const struct weir_nic_info *info;
+	char names[NICS_MAX][16];
+	bool found = false;
+	unsigned n;
+
+	pthread_mutex_lock(&g->lock);
+	n = is_new(g, id) ? list_nics(g, names) : 0;
+	pthread_mutex_unlock(&g->lock);
+	for (unsigned i = 0; i < n; i++) {
+		if (weir_nic_info_read(&info, names[i], NULL))
+			continue;
+		pthread_mutex_lock(&g->lock);
+		found |= take_ids(g, info, id);
+		pthread_mutex_unlock(&g->lock);
+		weir_nic_info_free(info);
+	}
+	if (!n)
+		return;
+	pthread_mutex_lock(&g->lock);
+	if (!member_with(g, id))
+		remember(g, id, found);
+	pthread_mutex_unlock(&g->lock);
 }
 
 static bool same_addr(const struct weir_addr *a, const struct weir_addr *b)
@@ -290,14 +433,35 @@ bool weir_group_arrived(struct weir_engine *e, struct weir_msg *msg)
 	return true;
 }
 
+/* Whose queue it is; only to be compared: the lock is not held any more. */
+static const struct weir_member *find_member(struct weir_group *g, uint32_t id)
+{
+	const struct weir_member *m;
+
+	pthread_mutex_lock(&g->lock);
+	m = member_with(g, id);
+	pthread_mutex_unlock(&g->lock);
+	if (m)
+		return m;
+	read_nics(g, id);
+	pthread_mutex_lock(&g->lock);
+	m = member_with(g, id);
+	pthread_mutex_unlock(&g->lock);
+	return m;
+}
+
 bool weir_group_move(struct weir_sock *listener, int fd)
 {
-	struct weir_member *m = listener->engine->member, *to;
+	struct weir_member *m = listener->engine->member;
+	const struct weir_member *to;
 	struct door *d = door_of(m, listener);
 	struct traveller *t;
 	uint32_t id = d ? weir_group_napi_id(fd) : 0;
 
-	if (!id || has_napi(m, id))
+	if (!id)
+		return false;
+	to = find_member(m->group, id);
+	if (!to || to == m)
 		return false;
 	t = malloc(sizeof(*t));
 	if (!t)
@@ -306,9 +470,9 @@ bool weir_group_move(struct weir_sock *listener, int fd)
 	t->fd = fd;
 	t->at = d->at;
 	pthread_mutex_lock(&m->group->lock);
-	for (to = m->group->members; to && !has_napi(to, id); to = to->next)
-		;
-	if (to && !door_at(to, &d->at))
+	/* It may have left meanwhile. */
+	to = member_with(m->group, id);
+	if (to && (to == m || !door_at(to, &d->at)))
 		to = NULL;
 	if (to)
 		weir_engine_post(to->engine, &t->msg);

@@ -100,6 +100,7 @@ int weir_pool_new_zc(struct weir_pool **ret, struct weir_area *area, uint64_t ar
 	if (!p)
 		return -ENOMEM;
 	p->zc = true;
+	p->hold_bytes = bytes / 4;
 	p->area_offset = area_offset;
 	if (p->base)
 		p->base += area_offset;
@@ -129,7 +130,7 @@ static uint8_t derive(const struct weir_pool *p, const struct weir_pool_buf *b)
 		return WEIR_BUF_HELD;
 	if (b->lent)
 		return WEIR_BUF_DELIVERED;
-	return p->zc && !b->refs ? WEIR_BUF_KERNEL : WEIR_BUF_FREE;
+	return p->zc && (!b->refs || b->late) ? WEIR_BUF_KERNEL : WEIR_BUF_FREE;
 }
 
 static void settle_free(struct weir_pool *p, struct weir_pool_buf *b)
@@ -250,6 +251,30 @@ int weir_pool_unhold(struct weir_pool *p, uint32_t index)
 	p->bufs[index].held--;
 	settle(p, &p->bufs[index]);
 	return 0;
+}
+
+/* Elsewhere the plane counts KERNEL, to know what it has to receive into. */
+void weir_pool_delay(struct weir_pool *p, uint32_t index)
+{
+	if (!p->zc) {
+		weir_pool_deliver(p, index);
+		return;
+	}
+	weir_assert(index < p->buf_count && p->bufs[index].refs);
+	p->bufs[index].late++;
+	weir_assert(p->bufs[index].late);
+	settle(p, &p->bufs[index]);
+}
+
+void weir_pool_undelay(struct weir_pool *p, uint32_t index)
+{
+	if (!p->zc) {
+		weir_pool_return(p, index);
+		return;
+	}
+	weir_assert(index < p->buf_count && p->bufs[index].late);
+	p->bufs[index].late--;
+	settle(p, &p->bufs[index]);
 }
 
 void weir_pool_starved(struct weir_pool *p)

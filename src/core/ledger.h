@@ -33,6 +33,7 @@ enum weir_buf_state {
  * @used_bytes: how much of it has been received into (incremental consumption).
  * @refs: of interface queues: completions that named it and are to be answered by entries of the
  *	refill ring.
+ * @late: of interface queues: pieces that the fault plane keeps back.
  * @kernel: the kernel may write to it.
  * @listed: of interface queues: it is on the free stack (but need not be FREE any more).
  * @state: where it is, derived from the fields above.
@@ -44,8 +45,9 @@ struct weir_pool_buf {
 		uint32_t used_bytes;
 		uint32_t refs;
 	};
-	bool kernel;
-	bool listed;
+	uint16_t late;
+	bool kernel : 1;
+	bool listed : 1;
 	uint8_t state;
 };
 
@@ -54,6 +56,7 @@ struct weir_pool_buf {
  * @area: the memory.
  * @area_offset: where in @area the first buffer begins, in bytes.
  * @zc: of an interface queue: the kernel takes buffers by itself, and gets them back by references.
+ * @hold_bytes: of an interface queue: what a socket may keep of it, unless the program says.
  * @base: first byte of the first buffer; NULL where the CPU cannot read the memory.
  * @buf_bytes: size of a buffer.
  * @buf_count: number of buffers.
@@ -72,6 +75,7 @@ struct weir_pool {
 	struct weir_area *area;
 	uint64_t area_offset;
 	bool zc;
+	uint64_t hold_bytes;
 	char *base;
 	uint32_t buf_bytes;
 	uint32_t buf_count;
@@ -142,6 +146,15 @@ void weir_pool_hold_more(struct weir_pool *pool, uint32_t index);
 
 /** weir_pool_unhold() - a kept piece comes back; -EINVAL where none is kept. */
 int weir_pool_unhold(struct weir_pool *pool, uint32_t index);
+
+/**
+ * weir_pool_delay() - a piece is on its way to the core and will be for a while: until undelay()
+ * the buffer does not become FREE.  It counts as KERNEL as far as nobody has other pieces of it.
+ */
+void weir_pool_delay(struct weir_pool *pool, uint32_t index);
+
+/** weir_pool_undelay() - the piece was delivered. */
+void weir_pool_undelay(struct weir_pool *pool, uint32_t index);
 
 /** weir_pool_starved() - the kernel ran out: keep more buffers with it from now on. */
 void weir_pool_starved(struct weir_pool *pool);

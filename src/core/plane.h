@@ -137,6 +137,7 @@ struct weir_lowat {
  * @plane_refs: the plane's count of requests in flight.
  * @plane_slot: the plane's: registered file slot, -1 for none.
  * @plane_bits: the plane's own flags.
+ * @plane_left: the plane's: bytes that the receive in flight may still bring.
  * @plane_next: the plane's own list link.
  * @tx_head: queued writes that no request covers.
  * @ops_head: requests in flight, in order.
@@ -154,6 +155,7 @@ struct weir_sock {
 	uint32_t plane_refs;
 	int plane_slot;
 	uint32_t plane_bits;
+	uint32_t plane_left;
 	struct weir_sock *plane_next;
 
 	bool paused : 1;      /* the application wants no data */
@@ -178,7 +180,6 @@ struct weir_sock {
 	bool connected_peer : 1; /* datagram socket with a peer */
 	bool is_sctp : 1;	 /* listener, or kind WEIR_DGRAM */
 	bool one_to_one : 1;	 /* SCTP association: it begins and ends as a stream */
-	bool rcvbuf_set : 1;	 /* the application chose the size of the receive buffer */
 	bool hide_change : 1;	 /* SCTP_ASSOC_CHANGE is ours, not the application's */
 	bool kept_over : 1;	 /* keeps more than it may (pressure.c) */
 	bool rx_held_up : 1;	 /* nothing is received because of that */

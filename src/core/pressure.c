@@ -45,7 +45,7 @@ static uint64_t bound_of(const struct weir_engine *e, const struct weir_pool *po
 		return UINT64_MAX;
 	if (e->c.opts.hold_max_bytes)
 		return e->c.opts.hold_max_bytes;
-	return pool->zc ? (uint64_t)pool->buf_count * pool->buf_bytes / 2 : UINT64_MAX;
+	return pool->zc ? pool->hold_bytes : UINT64_MAX;
 }
 
 /* ---- keeps ---- */

@@ -44,7 +44,6 @@ struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int fam
 	s->flags = (uint16_t)o->flags;
 	/* On a listener the flag speaks of the connections it will accept. */
 	s->paused = kind != WEIR_LISTENER && (o->flags & WEIR_SOCK_PAUSED);
-	s->rcvbuf_set = o->rcvbuf_bytes;
 	s->is_tcp = kind == WEIR_STREAM && (family == AF_INET || family == AF_INET6);
 	s->plane_slot = -1;
 	s->tx_max = o->tx_queue_max ? o->tx_queue_max : 1024;

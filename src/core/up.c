@@ -23,8 +23,7 @@
 void weir_sock_accepted(struct weir_sock *listener, int fd)
 {
 	struct weir_engine *e = listener->engine;
-	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max,
-				    .rcvbuf_bytes = listener->rcvbuf_set };
+	struct weir_sock_opts o = { .flags = listener->flags, .tx_queue_max = listener->tx_max };
 	struct weir_sock *s;
 
 	s = weir_sock_new(e, fd, listener->is_sctp ? WEIR_DGRAM : WEIR_STREAM, listener->family,

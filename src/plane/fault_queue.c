@@ -94,7 +94,7 @@ void weir_fault_report(struct weir_fault *f, const struct weir_report *like)
 	*r = *like;
 	/* A plane may write again to a buffer that nobody has a piece of. */
 	if (r->kind == WEIR_REPORT_RECEIVED)
-		weir_pool_deliver(r->rx.pool, r->rx.buffer);
+		weir_pool_delay(r->rx.pool, r->rx.buffer);
 	r->next = NULL;
 	if (!f->head && f->owe_fd >= 0)
 		(void)eventfd_write(f->owe_fd, 1);
@@ -189,7 +189,7 @@ void weir_fault_pass(struct weir_fault *f)
 			move_last(f, r);
 		pass_on(f, r);
 		if (r->kind == WEIR_REPORT_RECEIVED)
-			weir_pool_return(r->rx.pool, r->rx.buffer);
+			weir_pool_undelay(r->rx.pool, r->rx.buffer);
 		r->next = f->free;
 		f->free = r;
 	}

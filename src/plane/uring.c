@@ -546,8 +546,7 @@ static int round_trip(struct weir_engine *e, struct weir_wait *w)
 	}
 	reap(e);
 	run_pending(e);
-	if (r == -ETIME || r == -EINTR || r == -EBUSY || r == -EAGAIN)
-		r = 0;
+	r = uring_unless_usual(r);
 	return r < 0 ? r : (int)(weir_core_reports(e) - before);
 }
 
@@ -564,17 +563,17 @@ static int plane_wait(struct weir_engine *e, struct weir_wait *w)
 static int plane_flush(struct weir_engine *e)
 {
 	struct uring_plane *p = uring_of(e);
-
 	int r = 0;
 
 	wake_arm(e);
 	uring_rx_refill(e);
 	if (weir_ring_queued(&p->ring)) {
 		weir_core_of(e)->stats.syscalls++;
-		r = weir_ring_enter(&p->ring, 0, 0, 0);
+		r = uring_unless_usual(weir_ring_enter(&p->ring, 0, 0, 0));
 	}
-	return r < 0 ? r :
-		       p->pending || weir_ring_ready(&p->ring) || weir_ring_work_pending(&p->ring);
+	if (!r && !p->pending)
+		r = uring_signal_settle(e);
+	return r < 0 ? r : p->pending || weir_ring_ready(&p->ring) || weir_ring_overflown(&p->ring);
 }
 
 /* What both planes do alike. */

@@ -124,6 +124,7 @@ void uring_rx_close(struct weir_engine *e);
 /* uring_signal.c */
 int uring_signal_fd(struct weir_engine *e);
 void uring_signal_clear(struct weir_engine *e);
+int uring_signal_settle(struct weir_engine *e);
 
 /* uring_hot.c */
 void uring_hot_count(struct weir_sock *s);
@@ -142,5 +143,11 @@ void uring_tx_unsent(struct weir_sock *s);
 /* uring_probe.c */
 int uring_probe(struct weir_engine *e, struct weir_error *reterr);
 bool uring_probe_files(struct uring_plane *p);
+
+/* Answers of io_uring_enter() that say nothing but "later" are none. */
+static inline int uring_unless_usual(int r)
+{
+	return r == -ETIME || r == -EINTR || r == -EBUSY || r == -EAGAIN ? 0 : r;
+}
 
 #endif

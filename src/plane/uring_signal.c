@@ -12,6 +12,11 @@
  *
  *	   read, register anew -> look for work -> sleep -> (one signal) -> read, register ...
  *
+ *	Work that waits is no reason to come back unless it is certain: the ring's TASKRUN flag is
+ *	set after the work was queued, so that we may have run the work already, and nothing but
+ *	more work clears the flag then.  A loop that came back for the flag would spin (seen on
+ *	Linux 7.3).  So before the loop sleeps all that is queued is run, by a call that may run as
+ *	many as the completion queue holds; what is queued after it signals.
  * Invariants: 1. the eventfd is read and registered before the plane looks: what comes later
  *	signals again, what came before is seen.
  * Ownership: the plane closes the eventfd; the trial's ring and descriptors are local.
@@ -19,7 +24,10 @@
  * Errors: -errno of eventfd(2) and io_uring_register(2); a trial that cannot be made counts as a
  *	kernel that loses signals, which costs two system calls a look.
  * Sources: io_uring_register(2) IORING_REGISTER_EVENTFD; io_uring/eventfd.c
- *	IO_EVENTFD_OP_SIGNAL_BIT: cleared by io_eventfd_do_signal() in Linux 7.3, not in 6.12.117.
+ *	IO_EVENTFD_OP_SIGNAL_BIT: cleared by io_eventfd_do_signal() in Linux 7.3, not in 6.12.117;
+ *	io_uring/tw.c io_req_local_work_add() (queued, then marked), __io_run_local_work() (at most
+ *	20 unless more are waited for), io_uring/wait.c io_cqring_wait() (runs nothing, clears
+ *	nothing where nothing is queued), Linux 7.3.
  * Tests: tests/contract/test_engine.c foreign_loop, in the VM on 6.12, too
  */
 #include <errno.h>
@@ -127,4 +135,18 @@ void uring_signal_clear(struct weir_engine *e)
 	if (io_uring_register_eventfd(&p->ring.u, p->signal_fd) &&
 	    write(p->signal_fd, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
 		return;
+}
+
+/* A foreign loop is about to sleep: nothing may be left that would not signal. */
+int uring_signal_settle(struct weir_engine *e)
+{
+	struct uring_plane *p = uring_of(e);
+	int r;
+
+	if (p->signal_fd < 0 || weir_ring_ready(&p->ring) || !weir_ring_work_pending(&p->ring))
+		return 0;
+	weir_core_of(e)->stats.syscalls++;
+	/* To wait for as many as there can be, for no time, is to run what is queued. */
+	r = weir_ring_enter(&p->ring, p->ring.u.cq.ring_entries, 0, 0);
+	return uring_unless_usual(r);
 }

@@ -39,7 +39,7 @@
 #define RETRY_NS 2000000000ull
 #define RETRY_MS 10
 #define IDS_TRIES 10
-#define QUEUE_PART 4   /* of what the NIC leaves: in sockets, in completions, in a batch */
+#define QUEUE_PART 4   /* of what the NIC leaves: in sockets, in completions, in a batch, held */
 #define POOL_CACHE 128 /* buffers that a page pool keeps for itself */
 #define BATCH_MIN 16
 #define PIECE_BYTES 2048
@@ -163,7 +163,29 @@ static void await_ids(struct weir_engine *e)
 	}
 }
 
+/* Entries of the NIC's receive ring, which are buffers, too. */
+static uint32_t nic_buffers(const struct zcrx *zc)
+{
+	const struct weir_nic_info *info;
+	uint32_t n;
+
+	if (!zc->nic || weir_nic_info_read(&info, zc->queues[0].info.ifname, NULL))
+		return 0;
+	n = info->ring_entries + POOL_CACHE;
+	weir_nic_info_free(info);
+	return n;
+}
+
 /* --------------------------------------------------------------------------- the memory */
+
+/*
+ * An area that the NIC's ring takes whole leaves nothing for what has arrived: each burst would run
+ * into the empty ring, and each time TCP would lose a retransmission timeout.
+ */
+static size_t least_bytes(const struct zcrx *zc)
+{
+	return (size_t)zc->nic_buffers * 3 / 2 * (size_t)sysconf(_SC_PAGESIZE) * zc->count;
+}
 
 static int get_area(struct weir_engine *e, struct zcrx *zc, struct weir_error *reterr)
 {
@@ -175,6 +197,8 @@ static int get_area(struct weir_engine *e, struct zcrx *zc, struct weir_error *r
 		return 0;
 	}
 	a.bytes = o->area_bytes ? o->area_bytes : (size_t)AREA_BYTES * zc->count;
+	if (a.bytes < least_bytes(zc))
+		a.bytes = least_bytes(zc);
 	return weir_area_open(&zc->area, &a, reterr);
 }
 
@@ -321,38 +345,34 @@ static uint64_t tcp_rmem_max(void)
 	return max;
 }
 
-/* Entries of the NIC's receive ring, which are buffers, too. */
-static uint32_t nic_buffers(const struct zcrx *zc)
-{
-	const struct weir_nic_info *info;
-	uint32_t n;
-
-	if (!zc->nic || weir_nic_info_read(&info, zc->queues[0].info.ifname, NULL))
-		return 0;
-	n = info->ring_entries + POOL_CACHE;
-	weir_nic_info_free(info);
-	return n;
-}
-
 /*
  * Buffers lie in the NIC's ring, in the sockets' receive queues, in completions, in the batch that
- * the application looks at.  The last three are bounded, so that the first never runs dry.
+ * the application looks at, and are held.  The last four are bounded, so that the first never runs
+ * dry; the ring of an area that is smaller than it should be has to do with less.
  */
 static void share_out(struct weir_engine *e, struct zcrx *zc)
 {
 	struct weir_core *c = weir_core_of(e);
 	const struct weir_ifq_info *info = &zc->queues[0].info;
-	uint32_t nic = nic_buffers(zc), left = info->buffer_count;
-	uint64_t part;
+	uint64_t all = (uint64_t)info->buffer_bytes * info->buffer_count, part;
+	uint64_t nic = (uint64_t)zc->nic_buffers * (uint64_t)sysconf(_SC_PAGESIZE);
 
-	left = nic < left / 2 ? left - nic : left / 2;
-	zc->batch_max = left / QUEUE_PART < BATCH_MIN ? BATCH_MIN : left / QUEUE_PART;
-	part = (uint64_t)info->buffer_bytes * left / QUEUE_PART;
+	part = (nic < all / 4 * 3 ? all - nic : all / 4) / QUEUE_PART;
+	zc->batch_max = (uint32_t)(part / info->buffer_bytes);
+	if (zc->batch_max < BATCH_MIN)
+		zc->batch_max = BATCH_MIN;
 	if (c->lowat_max > part / 4)
 		c->lowat_max = (uint32_t)(part / 4);
 	/* 0 would mean no bound; zcrx_attach() raises what is too small. */
 	if (part < tcp_rmem_max())
 		zc->rcvbuf_bytes = part ? part : 1;
+	if (part < info->buffer_bytes)
+		part = info->buffer_bytes;
+	for (unsigned i = 0; i < zc->count; i++) {
+		zc->queues[i].pools[0]->hold_bytes = part;
+		zc->queues[i].info.hold_max_bytes =
+			c->opts.hold_max_bytes ? c->opts.hold_max_bytes : part;
+	}
 }
 
 static void describe(struct weir_engine *e, const struct zcrx *zc)
@@ -360,14 +380,17 @@ static void describe(struct weir_engine *e, const struct zcrx *zc)
 	struct weir_core *c = weir_core_of(e);
 	const struct weir_ifq_info *info = &zc->queues[0].info;
 	char where[64] = "without a NIC: the kernel copies every byte";
+	struct weir_area_info area;
 
+	weir_area_describe(zc->area, &area);
 	if (!info->no_nic && zc->count == 1)
 		snprintf(where, sizeof(where), "%s rxq %u", info->ifname, info->queue);
 	else if (!info->no_nic)
 		snprintf(where, sizeof(where), "%s, %u queues from rxq %u on", info->ifname,
 			 zc->count, info->queue);
-	snprintf(c->parts, sizeof(c->parts), "%s, %u buffers of %u bytes each%s%s%s", where,
+	snprintf(c->parts, sizeof(c->parts), "%s, %u buffers of %u bytes each%s%s%s%s", where,
 		 info->buffer_count, info->buffer_bytes,
+		 area.bytes < least_bytes(zc) ? " (less than the NIC's ring needs)" : "",
 		 uring_of(e)->ring.mixed ? ", mixed completions" : "",
 		 info->events ? ", events" : ", no events", info->can_flush ? "" : ", no flush");
 }
@@ -385,6 +408,7 @@ static int set_up(struct weir_engine *e, struct weir_error *reterr)
 	if (!p->zc)
 		return weir_error_set(reterr, -ENOMEM, "zcrx plane", NULL, NULL);
 	r = get_nic(e, p->zc, reterr);
+	p->zc->nic_buffers = nic_buffers(p->zc);
 	if (!r)
 		r = get_area(e, p->zc, reterr);
 	for (unsigned i = 0; !r && i < p->zc->count; i++)
@@ -426,6 +450,7 @@ void zcrx_free(struct weir_engine *e, struct zcrx *zc)
 		return;
 	c->nic = NULL;
 	c->ifq_count = 0;
+	weir_core_napi_changed(e);
 	for (unsigned i = 0; i < zc->count; i++) {
 		weir_ifq_free(&zc->queues[i].q);
 		for (unsigned k = 0; k < WEIR_IFQ_AREAS_MAX; k++)

@@ -17,7 +17,7 @@
 #define ZC_BROKEN (1u << 11)  /* a completion named no buffer */
 #define ZC_RESET (1u << 12)   /* it did, and the receive is being cancelled */
 #define ZC_CHOSEN (1u << 13)  /* its queue was looked up */
-#define ZC_WATCHED (1u << 15) /* the poll saw the end once: no other is needed */
+#define ZC_WATCHED (1u << 15) /* the poll saw the end once */
 #define ZC_COUNTED (1u << 14) /* one of the streams that share the area */
 #define ZC_WHY_SHIFT 16	      /* 4 bits: enum zcrx_why */
 #define ZC_QUEUE_SHIFT 20     /* 4 bits: which interface queue */
@@ -74,6 +74,7 @@ struct zcrx_queue {
  * struct zcrx - the interface queues of an engine.
  * @nic: the NIC; NULL: none.
  * @area: memory of all queues.
+ * @nic_buffers: buffers that the NIC keeps for itself, of each queue.
  * @rcvbuf_bytes: what sockets may have in their receive buffers between them, so that they cannot
  *	fill an area; 0: as much as they like.
  * @streams: sockets that share that.
@@ -85,6 +86,7 @@ struct zcrx_queue {
 struct zcrx {
 	struct weir_nic *nic;
 	struct weir_area *area;
+	uint32_t nic_buffers;
 	uint64_t rcvbuf_bytes;
 	uint32_t streams;
 	uint32_t batch_max;

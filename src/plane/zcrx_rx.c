@@ -5,7 +5,8 @@
  * Theory: a stream has one RECV_ZC request, which names an interface queue and stays armed.  Each
  *	completion names a piece of the queue's area.  The request ends for many reasons:
  *
- *	  0                end of stream, or a reset whose error somebody else took
+ *	  0                all that it asked for has come: once more; else the end of the stream,
+ *	                   or a reset whose error somebody else took
  *	  ENOSPC           the completion queue was full: once more when it is in order
  *	  ENOMEM           payload in kernel pages, and no buffer to copy it to: what can be read
  *	                   is read with recv() into other memory; the rest waits for buffers
@@ -19,7 +20,9 @@
  *	recv() answers EFAULT as soon as payload lies in a queue's memory: then back to RECV_ZC.
  *
  *	A reset that comes while much is unread does not end the request on some kernels (7.3): a
- *	poll for errors beside it notices, the request is cancelled and begun anew, and that ends.
+ *	poll for errors beside it notices, the request is cancelled and begun anew, and that ends;
+ *	where it begins with bytes unread, it may miss the end as the first did, and has a poll of
+ *	its own.
  *
  *	       ┌── RECV_ZC on queue i ──EFAULT──> on queue j
  *	start ─┤        │ copied, not by name            ^
@@ -34,12 +37,15 @@
  *	can read ends it with -EFAULT.
  * Sources: io_uring/zcrx.c io_zcrx_recv_skb(), io_zcrx_recv_frag(), io_zcrx_tcp_recvmsg();
  *	io_uring/net.c io_recvzc(); io_uring/poll.c io_poll_check_events(); net/ipv4/tcp.c
- *	tcp_recvmsg_locked() (unreadable skbs: EFAULT), Linux 7.3.
+ *	tcp_recvmsg_locked() (unreadable skbs: EFAULT); net/core/sock.c sk_getsockopt(): SO_BUF_LOCK
+ *	(what SO_RCVBUF was given for, Linux 5.14), Linux 7.3.
  * Tests: tests/vm/t/zc_*.sh
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include "../uapi/io_uring.h"
 #include "../util/util.h"
@@ -49,16 +55,39 @@
 #define SHARE_STREAMS 4
 #define RCVBUF_MIN (256u << 10) /* some packets of 64 KiB must find room */
 #define LEAVE_BYTES (256u << 10)
+#define READ_PART 4 /* of a receive buffer: a packet of 1,500 bytes has a page */
+#define READ_MIN (64u << 10)
+#define READ_MAX (1u << 20)
 #define OFFSET_MASK ((UINT64_C(1) << WEIR_ZCRX_AREA_SHIFT) - 1)
 #define IDS_AGE_NS 10000000ull
 
+#define RCVBUF_LOCK 2 /* SOCK_RCVBUF_LOCK of linux/socket.h, which has more than programs need */
+
 #ifndef SO_INCOMING_NAPI_ID
 #define SO_INCOMING_NAPI_ID 56
+#endif
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
 #endif
 
 bool zcrx_takes(struct weir_sock *s)
 {
 	return s->kind == WEIR_STREAM && s->is_tcp && !(s->plane_bits & ZC_PLAIN);
+}
+
+/* Somebody has chosen the size: by an option of ours, on an adopted socket, on its listener. */
+static bool rcvbuf_is_set(struct weir_sock *s)
+{
+	int locks = 0;
+	socklen_t len = sizeof(locks);
+
+	weir_core_of(s->engine)->stats.syscalls++;
+	return !getsockopt(s->fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) && (locks & RCVBUF_LOCK);
+}
+
+static uint64_t share_of(const struct zcrx *zc)
+{
+	return zc->rcvbuf_bytes / (1 + zc->streams / SHARE_STREAMS);
 }
 
 /*
@@ -69,12 +98,13 @@ void zcrx_attach(struct weir_sock *s)
 {
 	struct weir_core *c = weir_core_of(s->engine);
 	struct zcrx *zc = uring_of(s->engine)->zc;
-	uint64_t share = zc->rcvbuf_bytes / (1 + zc->streams / SHARE_STREAMS);
+	uint64_t share;
 	int bytes;
 
 	s->plane_bits |= ZC_COUNTED;
 	zc->streams++;
-	if (!share || s->rcvbuf_set)
+	share = share_of(zc);
+	if (!share || rcvbuf_is_set(s))
 		return;
 	/* The kernel doubles the value. */
 	bytes = (int)(share < RCVBUF_MIN ? RCVBUF_MIN : share) / 2;
@@ -171,11 +201,38 @@ static void choose(struct weir_sock *s)
 		go_copying(s, ZC_WHY_NOT_STEERED);
 }
 
+/*
+ * What one request may bring.  The kernel takes what lies in the socket, and tells the peer to go
+ * on, each time that we enter it: without a bound an application that is slower than its peer had
+ * the whole area in completions, out of the reach of TCP's window and of a stop.
+ */
+static uint32_t read_max(const struct zcrx *zc)
+{
+	uint64_t share = share_of(zc) / READ_PART;
+
+	if (!zc->rcvbuf_bytes || share > READ_MAX)
+		return READ_MAX;
+	return share < READ_MIN ? READ_MIN : (uint32_t)share;
+}
+
+static bool is_unread(struct weir_sock *s)
+{
+	int n = 0;
+
+	weir_core_of(s->engine)->stats.syscalls++;
+	return !ioctl(s->fd, SIOCINQ, &n) && n > 0;
+}
+
 static void watch(struct weir_sock *s)
 {
 	struct io_uring_sqe *sqe;
 
-	if ((s->plane_bits & (ZC_WATCH | ZC_WATCHED)) || !(sqe = uring_sqe(s->engine)))
+	if (s->plane_bits & ZC_WATCH)
+		return;
+	/* The end was seen.  A request that finds nothing to read sees it, too, when it begins. */
+	if ((s->plane_bits & ZC_WATCHED) && !is_unread(s))
+		return;
+	if (!(sqe = uring_sqe(s->engine)))
 		return;
 	sqe->opcode = IORING_OP_POLL_ADD;
 	uring_target(s, sqe);
@@ -198,6 +255,7 @@ int zcrx_start(struct weir_sock *s)
 	if (r)
 		return r;
 	sqe->ioprio = IORING_RECV_MULTISHOT;
+	sqe->len = s->plane_left = read_max(uring_of(s->engine)->zc);
 	/* The union member zcrx_ifq_idx of newer headers. */
 	sqe->file_index = zcrx_queue_of(s)->q.id;
 	s->plane_bits |= ZC_ARMED;
@@ -251,6 +309,7 @@ static void data(struct weir_sock *s, uint32_t len, uint64_t off)
 	struct weir_pool *pool = area < z->q.area_count ? z->pools[area] : NULL;
 	struct weir_rx rx = { .pool = pool, .buffer = (uint32_t)index, .len = len };
 
+	s->plane_left -= len < s->plane_left ? len : s->plane_left;
 	rx.offset = (uint32_t)(at - (index << z->buf_shift));
 	if (!pool || index >= pool->buf_count || (uint64_t)rx.offset + len > pool->buf_bytes) {
 		broken(s, z);
@@ -399,6 +458,11 @@ static void ended(struct weir_sock *s, int res)
 	}
 	switch (res) {
 	case 0:
+		if (!s->plane_left) {
+			/* Not the stream's end: all that was asked for has come. */
+			up->recv_end(s, s->rx_stopping ? -ECANCELED : -EAGAIN);
+			return;
+		}
 		up->recv_end(s, was_reset(s) ? -ECONNRESET : 0);
 		return;
 	case -ECANCELED:

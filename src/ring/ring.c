@@ -10,7 +10,10 @@
  *	Zero-copy receive wants completions of 32 bytes.  A mixed ring is an array of 16-byte slots:
  *	a completion with F_32 takes two, never across the end of the array, where a filler with
  *	F_SKIP stands in.  Kernels without mixed rings (before 6.18) make all of 32 bytes; indices
- *	then count those.
+ *	then count those.  So do we where a mixed ring that is full loses completions (before 7.3):
+ *	a large one that finds no two slots goes to the overflow list, but a slot that was set
+ *	aside before stays so, and a small one that comes next takes it: the tail then is further
+ *	from the head than there are slots.  A ring of four slots shows it.
  *	Barriers: the kernel reads the submission tail after the entries (release on the tail);
  *	we read completions after their tail (acquire), and give them back after reading them
  *	(release on the head).
@@ -19,9 +22,10 @@
  * Threads: the engine's (SINGLE_ISSUER).
  * Errors: EPERM (io_uring_disabled, seccomp), ENOSYS, ENOMEM (memlock) with a hint.
  * Sources: io_uring_setup(2), io_uring_enter(2); io_uring/io_uring.c (Linux 6.18)
- *	io_uring_setup(), io_cqring_wait(), io_fill_nop_cqe(); liburing src/queue.c for the order of
- *	stores.
- * Tests: tests/contract/ with WEIR_PLANE=uring
+ *	io_uring_setup(), io_cqring_wait(), io_fill_nop_cqe(), io_cqe_cache_refill() (mended in
+ *	7.3); liburing src/queue.c for the order of stores.
+ * Tests: tests/contract/ with WEIR_PLANE=uring; tests/unit/test_ifq.c; small_cq and tiny_cq of
+ *	tests/vm/t/zc_trouble.sh
  */
 #include "ring.h"
 
@@ -100,6 +104,30 @@ int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries
 			  register_fd, reterr);
 }
 
+#define TRIAL_SLOTS 4u
+
+/* Three small ones, a large one that finds a filler and no room, a small one behind it. */
+static bool mixed_keeps(void)
+{
+	static const unsigned mixed = BEST | WEIR_IORING_SETUP_CQE_MIXED;
+	struct weir_ring r;
+	bool keeps;
+
+	if (open_first(&r, TRIAL_SLOTS, TRIAL_SLOTS, &mixed, 1, false, NULL))
+		return false;
+	for (unsigned i = 0; i <= TRIAL_SLOTS; i++) {
+		struct io_uring_sqe *sqe = weir_ring_sqe(&r);
+
+		sqe->opcode = IORING_OP_NOP;
+		sqe->fd = -1;
+		sqe->rw_flags = i == TRIAL_SLOTS - 1 ? WEIR_IORING_NOP_CQE32 : 0;
+		(void)weir_ring_enter(&r, 0, 0, 0);
+	}
+	keeps = weir_ring_ready(&r) <= TRIAL_SLOTS;
+	weir_ring_close(&r);
+	return keeps;
+}
+
 int weir_ring_open_large(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries, bool mixed,
 			 bool register_fd, struct weir_error *reterr)
 {
@@ -107,7 +135,7 @@ int weir_ring_open_large(struct weir_ring *r, unsigned sq_entries, unsigned cq_e
 		BEST | WEIR_IORING_SETUP_CQE_MIXED,
 		BEST | IORING_SETUP_CQE32,
 	};
-	unsigned from = mixed ? 0 : 1;
+	unsigned from = mixed && mixed_keeps() ? 0 : 1;
 
 	return open_first(r, sq_entries, cq_entries, tries + from, weir_array_len(tries) - from,
 			  register_fd, reterr);

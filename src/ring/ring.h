@@ -59,7 +59,7 @@ int weir_ring_open(struct weir_ring *r, unsigned sq_entries, unsigned cq_entries
  * @r: storage.
  * @sq_entries: submission queue.
  * @cq_entries: completion queue; each completion of a receive takes two where the ring is mixed.
- * @mixed: try CQE_MIXED before CQE32.
+ * @mixed: try CQE_MIXED before CQE32, where this kernel's mixed rings lose nothing.
  * @register_fd: as weir_ring_open().
  * @reterr: error record or NULL.
  *

@@ -32,6 +32,7 @@
 #define WEIR_IORING_OP_RECV_ZC 58 /* 6.15 */
 
 #define WEIR_IORING_SETUP_CQE_MIXED (1u << 18) /* 6.18 */
+#define WEIR_IORING_NOP_CQE32 (1u << 5)	       /* 6.18 */
 
 /* struct io_uring_buf_reg as of 6.12 (flags was padding before). */
 struct weir_io_uring_buf_reg {

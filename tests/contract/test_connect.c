@@ -267,6 +267,53 @@ static void adopt_listener(void **state)
 	}
 }
 
+static int rcvbuf_of(int fd)
+{
+	int bytes = 0;
+	socklen_t len = sizeof bytes;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len), 0);
+	return bytes;
+}
+
+/* A receive buffer whose size somebody chose stays: of adopted sockets, and of what they accept. */
+static void adopt_rcvbuf(void **state)
+{
+	static const int sizes[] = { 30000, 90000, 3000000 };
+
+	(void)state;
+	for (size_t i = 0; i < T_COUNT(sizes); i++) {
+		struct t_link *l = t_link_new(NULL, 200000, 100000);
+		struct t_acceptor none;
+		struct weir_addr a;
+		int fd = t_raw_listen("127.0.0.1:0", &a), peer, size;
+
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &sizes[i], sizeof sizes[i]),
+				 0);
+		size = rcvbuf_of(fd);
+		peer = t_raw_connect(&a);
+		assert_int_equal(
+			setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &sizes[i], sizeof sizes[i]), 0);
+		t_acceptor_open(&none, l->e, "127.0.0.1:0", NULL, NULL, 0);
+		l->acceptor.ops = none.ops;
+		l->acceptor.ends = &l->server;
+		l->acceptor.count = 1;
+		assert_int_equal(
+			weir_adopt(l->e, fd, none.ops, &l->acceptor, NULL, &l->acceptor.s, NULL),
+			0);
+		assert_int_equal(
+			weir_adopt(l->e, peer, &t_end_ops, &l->client, NULL, &l->client.s, NULL),
+			0);
+		t_end_pump(&l->client);
+		t_link_run(l);
+		assert_int_equal(rcvbuf_of(peer), size);
+		assert_int_equal(rcvbuf_of(weir_sock_fd(l->server.s)), size);
+		weir_sock_close(none.s);
+		t_until(l->e, none.closed);
+		t_link_close(l);
+	}
+}
+
 /* A peer that has gone already: its data, then the end. */
 static void adopt_ended(void **state)
 {
@@ -485,12 +532,12 @@ static void unix_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
-		T_CASE(every_family),	 T_CASE(dual_stack),	    T_CASE(v6_only),
-		T_CASE(options),	 T_CASE(no_options),	    T_CASE(local_address),
-		T_CASE(unix_paths),	 T_CASE(adopt_connected),   T_CASE(adopt_listener),
-		T_CASE(adopt_ended),	 T_CASE(adopt_wrong_kinds), T_CASE(adopt_unconnected),
-		T_CASE(paused_listener), T_CASE(unix_name),	    T_CASE(set_ops),
-		T_CASE(no_descriptors),	 T_CASE(other_plane),
+		T_CASE(every_family),	   T_CASE(dual_stack),	    T_CASE(v6_only),
+		T_CASE(options),	   T_CASE(no_options),	    T_CASE(local_address),
+		T_CASE(unix_paths),	   T_CASE(adopt_connected), T_CASE(adopt_listener),
+		T_CASE(adopt_rcvbuf),	   T_CASE(adopt_ended),	    T_CASE(adopt_wrong_kinds),
+		T_CASE(adopt_unconnected), T_CASE(paused_listener), T_CASE(unix_name),
+		T_CASE(set_ops),	   T_CASE(no_descriptors),  T_CASE(other_plane),
 	};
 	int ret;
 

@@ -18,6 +18,7 @@
 #define MAX_BYTES (AREA_BYTES / 4)
 #define OTHERS 6u
 #define HELD_MAX 20000u
+#define BUFFERS_MAX 8192u
 
 struct held {
 	struct weir_slice slice;
@@ -46,10 +47,19 @@ static uint32_t buffer_bytes(void)
 	return weir_engine_ifq(w.e, 0, &info) ? BUFFER_BYTES : info.buffer_bytes;
 }
 
+/* What the engine asked for, or more: a NIC's ring has a part of it. */
+static uint64_t area_bytes(void)
+{
+	struct weir_area_info info;
+
+	weir_area_describe(weir_engine_area(w.e), &info);
+	return info.bytes;
+}
+
 /* The area's buffers that held slices of the slow one lie in, in bytes. */
 static uint64_t kept_bytes(void)
 {
-	static bool kept[AREA_BYTES / 4096];
+	static bool kept[BUFFERS_MAX];
 	struct weir_area *area = NULL;
 	uint64_t sum = 0;
 
@@ -62,6 +72,7 @@ static uint64_t kept_bytes(void)
 			continue;
 		assert_true(!area || area == v->area);
 		area = v->area;
+		assert_true(buffer < BUFFERS_MAX);
 		sum += kept[buffer] ? 0 : buffer_bytes();
 		kept[buffer] = true;
 	}
@@ -211,7 +222,8 @@ static void copy(void **state)
 	assert_int_equal(w.within, 0);
 	assert_true(w.spilled > 0);
 	assert_true(kept_bytes() > MAX_BYTES);
-	assert_in_range(stats().spilled_bytes, bytes - AREA_BYTES, bytes);
+	assert_in_range(stats().spilled_bytes, bytes > area_bytes() ? bytes - area_bytes() : 1,
+			bytes);
 	while (w.held_count)
 		release_one(t_rand_below(w.held_count));
 	t_step_idle(w.e);
@@ -305,9 +317,11 @@ static void sent_on(void **state)
 	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
 	t_end_init(&out, 0, 0, 0, 0);
 	assert_int_equal(weir_adopt(w.e, pair[1], &t_end_ops, &out, &so, &out.s, NULL), 0);
-	/* What is held is sent and released: only the send keeps it.  Nobody reads. */
-	while (!w.over) {
-		t_step_some(w.e, "over");
+	/*
+	 * What is held is sent and released: only the send keeps it.  Nobody reads.  What came
+	 * while the others connected is held, too, and may be more than the bound.
+	 */
+	for (;;) {
 		while (w.held_count) {
 			v = w.held[0].slice;
 			sent += v.len;
@@ -316,12 +330,14 @@ static void sent_on(void **state)
 			assert_int_equal(weir_sock_send_slice(out.s, &v, 0, 0), -EINVAL);
 			memmove(&w.held[0], &w.held[1], --w.held_count * sizeof w.held[0]);
 		}
+		if (w.slow_is_over)
+			break;
+		t_step_some(w.e, "over");
 	}
 	w.keeps = false;
-	t_until_polled(w.e, got == sent && w.within, {
+	t_until_polled(w.e, got == sent && !w.slow_is_over, {
 		static char buf[100000];
 		ssize_t n = read(pair[0], buf, sizeof buf);
-
 		if (n > 0) {
 			t_pattern_check(buf, 1, got, n);
 			got += n;

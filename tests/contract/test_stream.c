@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <weir/ifq.h>
 
 #define MIB (1u << 20)
 
@@ -49,6 +50,30 @@ static void one_byte_at_a_time(void **state)
 	t_link_close(l);
 }
 
+/*
+ * What of @bytes must have been copied: all, but on interface queues what their own counters say,
+ * which must account for every byte.
+ */
+static uint64_t copied_of(struct weir_engine *e, uint64_t bytes)
+{
+	struct weir_ifq_stats s;
+	struct weir_ifq_info info;
+	uint64_t came = 0, copied = 0;
+
+	if (weir_engine_plane(e) != WEIR_PLANE_ZCRX)
+		return bytes;
+	for (unsigned i = 0; !weir_engine_ifq_stats(e, i, &s); i++) {
+		assert_int_equal(weir_engine_ifq(e, i, &info), 0);
+		assert_true(s.copied_bytes <= s.bytes);
+		if (info.no_nic)
+			assert_int_equal(s.copied_bytes, s.bytes);
+		came += s.bytes + s.read_bytes;
+		copied += s.copied_bytes + s.read_bytes;
+	}
+	assert_int_equal(came, bytes);
+	return copied;
+}
+
 /* Much more than the area, so that every buffer goes round many times. */
 static void bulk_through_small_area(void **state)
 {
@@ -65,10 +90,7 @@ static void bulk_through_small_area(void **state)
 	weir_engine_get_stats(l->e, &stats);
 	assert_int_equal(stats.rx_bytes, bytes);
 	assert_int_equal(stats.tx_bytes, bytes);
-	if (weir_engine_plane(l->e) == WEIR_PLANE_ZCRX)
-		assert_true(stats.rx_copied_bytes <= bytes);
-	else
-		assert_int_equal(stats.rx_copied_bytes, bytes);
+	assert_int_equal(stats.rx_copied_bytes, copied_of(l->e, bytes));
 	t_link_close(l);
 }
 

@@ -9,6 +9,8 @@
  */
 #include "test_foreign.h"
 
+#include "../../src/plane/uring.h"
+
 static void run(enum weir_plane plane)
 {
 	struct foreign *f = calloc(1, sizeof *f);
@@ -88,12 +90,51 @@ static void timer_alone(void **state)
 	}
 }
 
+static void count_fn(struct weir_engine *e, struct weir_msg *msg)
+{
+	(void)e;
+	(void)msg;
+}
+
+/*
+ * The kernel marks work as waiting after it has queued it, so that the mark may come when the work
+ * is done, and stay: no reason to come back.  Here the mark is set as such a kernel would.
+ */
+static void late_mark(void **state)
+{
+	struct weir_engine_opts o = { .size = sizeof o, .plane = WEIR_PLANE_URING };
+	struct weir_msg msg = { .fn = count_fn };
+	struct pollfd p = { .events = POLLIN };
+	struct weir_engine *e;
+	struct weir_ring *ring;
+
+	(void)state;
+	if (weir_engine_open(&e, &o, NULL))
+		skip();
+	p.fd = weir_engine_fd(e);
+	assert_true(p.fd >= 0);
+	ring = &uring_of(e)->ring;
+	for (int i = 0; i < 3; i++) {
+		while (poll(&p, 1, 0) == 1)
+			assert_int_equal(weir_engine_dispatch(e, 0), 0);
+		__atomic_fetch_or(ring->u.sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_RELAXED);
+		assert_int_equal(weir_engine_dispatch(e, 0), 0);
+		assert_int_equal(poll(&p, 1, 0), 0);
+		/* Real work behind such a mark is told all the same. */
+		weir_engine_post(e, &msg);
+		assert_int_equal(poll(&p, 1, T_DEADLINE_MS), 1);
+		assert_int_equal(weir_engine_dispatch(e, 0), 1);
+	}
+	t_close(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T_CASE(over_epoll),
 		T_CASE(over_uring),
 		T_CASE(timer_alone),
+		T_CASE(late_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@
 #	The NIC spreads the connections of one port over the queues of all engines of a group, and
 #	the kernel gives them to any of the listeners. So about as many as chance wants must change
 #	the engine, every engine must have some, and no byte may be copied: a connection at an
-#	engine that has not its queue cannot be received without a copy, if at all.
+#	engine that has not its queue cannot be received without a copy, if at all.  The same when
+#	the NIC's NAPIs have got other ids meanwhile, which no engine is told.
 . "$(dirname "$0")/lib.sh"
 
 pair numrxqueues 5 numtxqueues 5
@@ -37,7 +38,22 @@ column() {
 	END { print n + 0 }' said
 }
 
-# spread ENGINES QUEUES CONNECTIONS BYTES ADDRESS
+napi_ids() {
+	in_a weir nic status wn0 --json | tr ',{' '\n\n' | grep napi_id
+}
+
+# The link goes down and up: the queues stay bound, and have NAPIs with other ids.
+other_ids() {
+	napi_ids >ids.before
+	fault wn0 napi_id 1
+	ip -n a link set wn0 down && ip -n a link set wn0 up && wait_for 5 running ||
+		fail "the link does not come back"
+	napi_ids >ids.after
+	[ -s ids.before ] && ! sort ids.before ids.after | uniq -d | grep -q . ||
+		fail "the ids are the old ones: $(cat ids.after)"
+}
+
+# spread ENGINES QUEUES CONNECTIONS BYTES ADDRESS [COMMAND]: which is run once they listen
 spread() {
 	local engines=$1 queues=$2 count=$3 bytes=$4 address=$5 n placed=0
 
@@ -45,6 +61,7 @@ spread() {
 		weir-group serve wn0 "$address" $engines $queues $count >said 2>&1
 	server=$!
 	wait_for 10 grep -q listening said || fail "it does not listen: $(cat said)"
+	${6:-true}
 	in_b weir-group call "$address" $count $bytes >call.out 2>&1 ||
 		fail "$(cat call.out): $(cat said)"
 	wait $server || fail "the engines failed: $(cat said)"
@@ -68,3 +85,5 @@ spread() {
 
 spread 2 2 96 200000 10.77.0.1:7301
 spread 4 1 96 100000 "[fd77::1]:7302"
+spread 4 1 96 100000 10.77.0.1:7303 other_ids
+fault wn0 napi_id 0
