@@ -46,7 +46,8 @@ struct weir_sock;
 /**
  * enum weir_pressure - what becomes of a socket that keeps more than its share of an area.
  * @WEIR_PRESSURE_STOP: nothing is received from it until the application has released half of what
- *	it may keep; TCP then holds the peer up.
+ *	it may keep; TCP then holds the peer up.  What the kernel has received already still comes:
+ *	on the plane zcrx up to 1 MiB.
  * @WEIR_PRESSURE_COPY: what it receives meanwhile is copied out of the area at once, to memory of
  *	the heap (WEIR_SLICE_SPILLED), so that the others' buffers return.  That memory has no bound
  *	of its own.  Memory that the CPU cannot read is not copied: as WEIR_PRESSURE_STOP.
@@ -87,7 +88,7 @@ enum weir_pressure {
  *	plane zcrx takes no less than one and a half times the pages that the NIC's receive ring
  *	has entries (ethtool -g), and some that the kernel keeps: of a smaller area nothing would
  *	be left for what arrives.  An area given as @area is taken as it is.
- * @provider: provider of that area.
+ * @provider: provider of that area.  Of UDMABUF several queues get one each, of @area_bytes in all.
  * @fault: fault injection, e.g. "seed=7,short-read=20,late=10" (percentages); NULL takes
  *	WEIR_FAULT (environment); see docs/fault.md.
  * @reserved: 0.

@@ -22,7 +22,7 @@
  * Errors: -errno of the file system with a hint; -ETIMEDOUT where the lock was not let go, naming
  *	who holds it; -EBADMSG for a damaged file, naming it.
  * Sources: flock(2); rename(2); proc(5), random/boot_id; openat(2) for what O_NOFOLLOW gives.
- * Tests: tests/unit/test_nic_journal.c, tests/unit/test_nic_undo.c
+ * Tests: tests/unit/test_nic_journal.c, tests/unit/test_nic_lock.c
  */
 #include <fcntl.h>
 #include <linux/ethtool.h>
@@ -452,8 +452,11 @@ void nic_journal_close(struct nic_journal *j)
 			remove_file(j, ".lock");
 	}
 	nic_journal_clear(j);
-	if (j->lock_fd >= 0)
+	if (j->lock_fd >= 0) {
+		/* A process forked meanwhile has the descriptor, too, and the lock with it. */
+		(void)flock(j->lock_fd, LOCK_UN);
 		close(j->lock_fd);
+	}
 	if (j->folder_fd >= 0)
 		close(j->folder_fd);
 	free(j->folder);

@@ -4,8 +4,9 @@
  *
  * Theory: the ring is made first, with large completions, and the kernel is asked whether it knows
  *	the registration: until then nothing is changed.  Then the NIC is set up (or was, by who
- *	gave it), the area is cut into a part for each queue, and each queue is bound.  Large
- *	buffers are asked for, tried, and halved until the kernel, the driver and the memory agree.
+ *	gave it), the area is cut into a part for each queue, or each gets one where it cannot be
+ *	cut, and each queue is bound.  Large buffers are asked for, tried, and halved until the
+ *	kernel, the driver and the memory agree.
  *
  *	   ring ──> asked ──> NIC set up ──> area ──> queue bound, ... ──> NAPI ids read
  *
@@ -15,7 +16,7 @@
  *	A queue that a process had that was just killed is still bound for a moment, too: EEXIST and
  *	EBUSY are tried again for a while.
  * Invariants: 1. after a failed open the NIC is as it was.  2. the memory outlives the ring.
- * Ownership: the plane owns ledgers, its references to area and NIC.
+ * Ownership: the plane owns ledgers, its references to areas and NIC.
  * Threads: the engine's.
  * Errors: of the step that failed, with what it means and what to do.
  * Sources: io_uring/zcrx.c io_register_zcrx(), io_import_dmabuf() (all of a dma-buf or nothing),
@@ -187,39 +188,61 @@ static size_t least_bytes(const struct zcrx *zc)
 	return (size_t)zc->nic_buffers * 3 / 2 * (size_t)sysconf(_SC_PAGESIZE) * zc->count;
 }
 
-static int get_area(struct weir_engine *e, struct zcrx *zc, struct weir_error *reterr)
-{
-	const struct weir_engine_opts *o = &weir_core_of(e)->opts;
-	struct weir_area_opts a = { .size = sizeof(a), .provider = o->provider };
-
-	if (o->area) {
-		zc->area = weir_area_ref(o->area);
-		return 0;
-	}
-	a.bytes = o->area_bytes ? o->area_bytes : (size_t)AREA_BYTES * zc->count;
-	if (a.bytes < least_bytes(zc))
-		a.bytes = least_bytes(zc);
-	return weir_area_open(&zc->area, &a, reterr);
-}
-
 static bool is_dmabuf(const struct weir_area_info *info)
 {
 	return info->provider == WEIR_PROVIDER_UDMABUF || info->provider == WEIR_PROVIDER_DMABUF;
 }
 
-/* The part of the area that queue @i gets, in whole buffers of @buf_bytes. */
+/*
+ * The kernel takes a dma-buf whole, so it cannot be cut: several queues get one each, which the
+ * engine can have made for it, but not be given.
+ */
+static int get_areas(struct weir_engine *e, struct zcrx *zc, struct weir_error *reterr)
+{
+	const struct weir_engine_opts *o = &weir_core_of(e)->opts;
+	struct weir_area_opts a = { .size = sizeof(a), .provider = o->provider };
+	int r = 0;
+
+	a.bytes = o->area_bytes ? o->area_bytes : (size_t)AREA_BYTES * zc->count;
+	if (a.bytes < least_bytes(zc))
+		a.bytes = least_bytes(zc);
+	zc->separate = !o->area && o->provider == WEIR_PROVIDER_UDMABUF && zc->count > 1;
+	if (zc->separate)
+		a.bytes /= zc->count;
+	for (unsigned i = 0; !r && i < zc->count; i++) {
+		if (o->area)
+			zc->queues[i].area = weir_area_ref(o->area);
+		else if (i && !zc->separate)
+			zc->queues[i].area = weir_area_ref(zc->queues[0].area);
+		else
+			r = weir_area_open(&zc->queues[i].area, &a, reterr);
+	}
+	return r;
+}
+
+/* Of all queues. */
+static size_t area_bytes(const struct zcrx *zc)
+{
+	struct weir_area_info info;
+
+	weir_area_describe(zc->queues[0].area, &info);
+	return zc->separate ? info.bytes * zc->count : info.bytes;
+}
+
+/* The part of its area that queue @i gets, in whole buffers of @buf_bytes. */
 static int cut(const struct zcrx *zc, unsigned i, size_t buf_bytes, struct weir_ifq_mem *ret,
 	       uint64_t *retoffset, struct weir_error *reterr)
 {
+	unsigned parts = zc->separate ? 1 : zc->count;
 	struct weir_area_info info;
 	size_t part;
 
-	weir_area_describe(zc->area, &info);
-	part = info.bytes / zc->count / buf_bytes * buf_bytes;
+	weir_area_describe(zc->queues[i].area, &info);
+	part = info.bytes / parts / buf_bytes * buf_bytes;
 	if (is_dmabuf(&info) && zc->queues[i].info.no_nic)
 		return weir_error_set(reterr, -EINVAL, "area", "dma-buf",
 				      "only a NIC writes to a dma-buf: name one by WEIR_IFNAME");
-	if (is_dmabuf(&info) && zc->count > 1)
+	if (is_dmabuf(&info) && parts > 1)
 		return weir_error_set(reterr, -EINVAL, "area", "dma-buf",
 				      "the kernel takes a dma-buf whole: one queue per engine");
 	if (is_dmabuf(&info))
@@ -228,10 +251,10 @@ static int cut(const struct zcrx *zc, unsigned i, size_t buf_bytes, struct weir_
 		return weir_error_set(reterr, -EINVAL, "area", NULL,
 				      "%zu bytes are not a multiple of buffers of %zu bytes for "
 				      "%u queues: take a larger area",
-				      info.bytes, buf_bytes, zc->count);
+				      info.bytes, buf_bytes, parts);
 	ret->bytes = part;
 	ret->dmabuf = is_dmabuf(&info) ? info.fd : -1;
-	*retoffset = part * i;
+	*retoffset = zc->separate ? 0 : part * i;
 	ret->base = info.base ? (char *)info.base + *retoffset : NULL;
 	return 0;
 }
@@ -275,10 +298,10 @@ static int bind_as(struct weir_engine *e, struct zcrx *zc, unsigned i, uint32_t 
 		return r;
 	z->buf_shift = (unsigned)__builtin_ctz(z->q.buf_bytes);
 	z->info.area_offset = offset;
-	r = weir_pool_new_zc(&z->pools[0], weir_area_ref(zc->area), offset, req.mem.bytes,
+	r = weir_pool_new_zc(&z->pools[0], weir_area_ref(z->area), offset, req.mem.bytes,
 			     z->q.buf_bytes);
 	if (r) {
-		weir_area_close(zc->area);
+		weir_area_close(z->area);
 		return weir_error_set(reterr, r, "zero-copy receive", name, NULL);
 	}
 	weir_core_add_pool(e, z->pools[0]);
@@ -319,7 +342,7 @@ static int bind_queue(struct weir_engine *e, struct zcrx *zc, unsigned i,
 	z->info.buffer_bytes = z->q.buf_bytes;
 	z->info.buffer_count = z->pools[0]->buf_count;
 	z->info.refill_entries = z->q.entries;
-	z->info.area = zc->area;
+	z->info.area = z->area;
 	z->info.area_count = 1;
 	z->info.large_buffers = can->large_buffers;
 	z->info.events = can->events;
@@ -380,9 +403,6 @@ static void describe(struct weir_engine *e, const struct zcrx *zc)
 	struct weir_core *c = weir_core_of(e);
 	const struct weir_ifq_info *info = &zc->queues[0].info;
 	char where[64] = "without a NIC: the kernel copies every byte";
-	struct weir_area_info area;
-
-	weir_area_describe(zc->area, &area);
 	if (!info->no_nic && zc->count == 1)
 		snprintf(where, sizeof(where), "%s rxq %u", info->ifname, info->queue);
 	else if (!info->no_nic)
@@ -390,7 +410,7 @@ static void describe(struct weir_engine *e, const struct zcrx *zc)
 			 zc->count, info->queue);
 	snprintf(c->parts, sizeof(c->parts), "%s, %u buffers of %u bytes each%s%s%s%s", where,
 		 info->buffer_count, info->buffer_bytes,
-		 area.bytes < least_bytes(zc) ? " (less than the NIC's ring needs)" : "",
+		 area_bytes(zc) < least_bytes(zc) ? " (less than the NIC's ring needs)" : "",
 		 uring_of(e)->ring.mixed ? ", mixed completions" : "",
 		 info->events ? ", events" : ", no events", info->can_flush ? "" : ", no flush");
 }
@@ -410,7 +430,7 @@ static int set_up(struct weir_engine *e, struct weir_error *reterr)
 	r = get_nic(e, p->zc, reterr);
 	p->zc->nic_buffers = nic_buffers(p->zc);
 	if (!r)
-		r = get_area(e, p->zc, reterr);
+		r = get_areas(e, p->zc, reterr);
 	for (unsigned i = 0; !r && i < p->zc->count; i++)
 		r = bind_queue(e, p->zc, i, &can, reterr);
 	if (r)
@@ -455,8 +475,8 @@ void zcrx_free(struct weir_engine *e, struct zcrx *zc)
 		weir_ifq_free(&zc->queues[i].q);
 		for (unsigned k = 0; k < WEIR_IFQ_AREAS_MAX; k++)
 			weir_pool_free(zc->queues[i].pools[k]);
+		weir_area_close(zc->queues[i].area);
 	}
-	weir_area_close(zc->area);
 	/* What cannot be put back now is in the journal. */
 	(void)weir_nic_close(zc->nic, NULL);
 	free(zc);

@@ -47,6 +47,7 @@ enum zcrx_why {
 /**
  * struct zcrx_queue - an interface queue.
  * @q: its registration.
+ * @area: the memory it was registered with, or of which it has a part; referenced.
  * @pools: ledgers of its areas.
  * @buf_shift: log2 of the size of a buffer.
  * @dry: a receive ended for want of a buffer, and none was given back since.
@@ -59,6 +60,7 @@ enum zcrx_why {
  */
 struct zcrx_queue {
 	struct weir_ifq q;
+	struct weir_area *area;
 	struct weir_pool *pools[WEIR_IFQ_AREAS_MAX];
 	unsigned buf_shift;
 	bool dry;
@@ -73,7 +75,7 @@ struct zcrx_queue {
 /**
  * struct zcrx - the interface queues of an engine.
  * @nic: the NIC; NULL: none.
- * @area: memory of all queues.
+ * @separate: each queue has an area of its own, else a part of one.
  * @nic_buffers: buffers that the NIC keeps for itself, of each queue.
  * @rcvbuf_bytes: what sockets may have in their receive buffers between them, so that they cannot
  *	fill an area; 0: as much as they like.
@@ -85,7 +87,7 @@ struct zcrx_queue {
  */
 struct zcrx {
 	struct weir_nic *nic;
-	struct weir_area *area;
+	bool separate;
 	uint32_t nic_buffers;
 	uint64_t rcvbuf_bytes;
 	uint32_t streams;

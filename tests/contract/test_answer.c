@@ -15,6 +15,7 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #define SEED 7
@@ -73,13 +74,16 @@ static void write_one(struct answerer *a, size_t bytes)
 	a->tag += a->tagged;
 }
 
+/* Over a wire the reset is on its way for a while: until it is here. */
 static void reset_by_peer(struct answerer *a)
 {
 	struct linger now = { .l_onoff = 1 };
+	struct pollfd p = { .fd = weir_sock_fd(a->s) };
 
 	assert_int_equal(setsockopt(a->peer, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
 	close(a->peer);
 	a->peer = -1;
+	assert_int_equal(poll(&p, 1, T_DEADLINE_MS), 1);
 }
 
 /* Has TCP sent all that was written, first transmissions only? */

@@ -236,6 +236,21 @@ static void adopt_connected(void **state)
 	}
 }
 
+/* The link's acceptor is the listening socket @fd, its client @peer; @none lends its callbacks. */
+static void run_adopted(struct t_link *l, struct t_acceptor *none, int fd, int peer)
+{
+	t_acceptor_open(none, l->e, "127.0.0.1:0", NULL, NULL, 0);
+	l->acceptor.ops = none->ops;
+	l->acceptor.ends = &l->server;
+	l->acceptor.count = 1;
+	assert_int_equal(weir_adopt(l->e, fd, none->ops, &l->acceptor, NULL, &l->acceptor.s, NULL),
+			 0);
+	assert_int_equal(weir_adopt(l->e, peer, &t_end_ops, &l->client, NULL, &l->client.s, NULL),
+			 0);
+	t_end_pump(&l->client);
+	t_link_run(l);
+}
+
 /* Adopted: listeners, also with a connection that waits already. */
 static void adopt_listener(void **state)
 {
@@ -249,18 +264,7 @@ static void adopt_listener(void **state)
 		fd = t_raw_listen(i & 1 ? "[::1]:0" : t_unix(), &a);
 		t_raw_nonblock(fd, i & 2);
 		peer = t_raw_connect(&a);
-		t_acceptor_open(&none, l->e, "127.0.0.1:0", NULL, NULL, 0);
-		l->acceptor.ops = none.ops;
-		l->acceptor.ends = &l->server;
-		l->acceptor.count = 1;
-		assert_int_equal(
-			weir_adopt(l->e, fd, none.ops, &l->acceptor, NULL, &l->acceptor.s, NULL),
-			0);
-		assert_int_equal(
-			weir_adopt(l->e, peer, &t_end_ops, &l->client, NULL, &l->client.s, NULL),
-			0);
-		t_end_pump(&l->client);
-		t_link_run(l);
+		run_adopted(l, &none, fd, peer);
 		weir_sock_close(none.s);
 		t_until(l->e, none.closed);
 		t_link_close(l);
@@ -294,18 +298,7 @@ static void adopt_rcvbuf(void **state)
 		peer = t_raw_connect(&a);
 		assert_int_equal(
 			setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &sizes[i], sizeof sizes[i]), 0);
-		t_acceptor_open(&none, l->e, "127.0.0.1:0", NULL, NULL, 0);
-		l->acceptor.ops = none.ops;
-		l->acceptor.ends = &l->server;
-		l->acceptor.count = 1;
-		assert_int_equal(
-			weir_adopt(l->e, fd, none.ops, &l->acceptor, NULL, &l->acceptor.s, NULL),
-			0);
-		assert_int_equal(
-			weir_adopt(l->e, peer, &t_end_ops, &l->client, NULL, &l->client.s, NULL),
-			0);
-		t_end_pump(&l->client);
-		t_link_run(l);
+		run_adopted(l, &none, fd, peer);
 		assert_int_equal(rcvbuf_of(peer), size);
 		assert_int_equal(rcvbuf_of(weir_sock_fd(l->server.s)), size);
 		weir_sock_close(none.s);

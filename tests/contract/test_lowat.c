@@ -5,7 +5,8 @@
  * Theory: a thread with a plain socket saturates the receiver, so that it raises its low-water
  * mark and batches its waits; then it goes quiet in the middle, and single bytes and odd tails
  * follow.  Each must arrive within the bound that weir_engine_opts.min_wait_us sets, measured by
- * the clock with a margin for a busy machine: nine of ten within 20 bounds, all within a second.
+ * the clock with a margin for a busy machine: nine of ten within 20 bounds, all within a second, in
+ * one of three runs: what the engine keeps back it keeps back in each of them.
  *
  * Serial: yes
  */
@@ -18,6 +19,9 @@
 #define BULK_MAX (256ull << 20)
 #define MARGIN 20
 #define WORST_US 1000000
+#define RUNS 3
+
+static bool late;
 
 struct bulk {
 	int fd;
@@ -101,7 +105,7 @@ static void check_delays(struct delays *d, uint32_t bound_us, const char *what)
 		      bound_us, (unsigned long long)p50, (unsigned long long)p90,
 		      (unsigned long long)worst, d->count);
 	if ((d->count >= 50 && p90 > (uint64_t)MARGIN * bound_us) || worst > WORST_US)
-		fail_msg("%s: bytes waited too long", what);
+		late = true;
 }
 
 /* One piece of @len bytes from the plain side: how long until all of it is here? */
@@ -123,11 +127,10 @@ static uint64_t one_piece(struct weir_engine *e, struct t_end *end, struct bulk 
 	return t_now_us() - from;
 }
 
-static void tails(void **state)
+static void run_tails(void)
 {
 	static const uint32_t bounds[] = { 200, 2000, 0 };
 
-	(void)state;
 	for (size_t i = 0; i < T_COUNT(bounds); i++) {
 		struct weir_engine_opts o = { .size = sizeof o, .min_wait_us = bounds[i] };
 		uint32_t bound = bounds[i] ? bounds[i] : 1000;
@@ -166,7 +169,7 @@ static void tails(void **state)
 }
 
 /* Bytes that trickle in: none of them waits for the others. */
-static void trickle(void **state)
+static void run_trickle(void)
 {
 	struct weir_engine_opts o = { .size = sizeof o, .min_wait_us = 200 };
 	struct weir_engine *e = t_open(&o);
@@ -175,7 +178,6 @@ static void trickle(void **state)
 	struct t_end end;
 	int fds[2];
 
-	(void)state;
 	t_raw_pair(fds);
 	b.fd = fds[1];
 	t_end_init(&end, 2, 0, 1, BULK_MAX);
@@ -217,7 +219,7 @@ static void *respond(void *arg)
 	return NULL;
 }
 
-static void request_response(void **state)
+static void run_request_response(void)
 {
 	enum { ROUNDS = 500 };
 	struct weir_engine_opts o = { .size = sizeof o, .min_wait_us = 200 };
@@ -230,7 +232,6 @@ static void request_response(void **state)
 	void *ret;
 	int fds[2];
 
-	(void)state;
 	t_raw_pair(fds);
 	b.fd = fds[1];
 	t_end_init(&end, 2, 0, 1, BULK_MAX);
@@ -255,6 +256,33 @@ static void request_response(void **state)
 }
 
 /* NO_LOWAT: the mark stays where it is. */
+static void in_time(void **state, void (*run)(void))
+{
+	(void)state;
+	for (int i = 0; i < RUNS; i++) {
+		late = false;
+		run();
+		if (!late)
+			return;
+	}
+	fail_msg("bytes waited too long, each time");
+}
+
+static void tails(void **state)
+{
+	in_time(state, run_tails);
+}
+
+static void trickle(void **state)
+{
+	in_time(state, run_trickle);
+}
+
+static void request_response(void **state)
+{
+	in_time(state, run_request_response);
+}
+
 static void switched_off(void **state)
 {
 	struct weir_sock_opts so = { .size = sizeof so, .flags = WEIR_SOCK_NO_LOWAT };

@@ -5,8 +5,7 @@
  * Theory: the fake NIC (fake_nic.h) is told to refuse, to fail before or after it did what it was
  *	asked, to take a change and not make it, and to be gone; the folder of journals is full,
  *	read-only or somebody else's.  After each failure the NIC must be as before the call, and
- *	after the end of the owner as before all.  Several processes change one NIC at once: the
- *	lock lets one in at a time.
+ *	after the end of the owner as before all.
  *
  * Timeout: 120
  */
@@ -18,49 +17,7 @@
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 
-#include "fake_nic.h"
-
-static struct nic_ctx ctx;
-static uint32_t owner;
-
-static void expect_same(const struct fake_state *want)
-{
-	assert_int_equal(fake->now.channels, want->channels);
-	assert_string_equal(fake->now.split, want->split);
-	assert_string_equal(fake->now.ntuple, want->ntuple);
-	assert_string_equal(fake->now.lro, want->lro);
-	assert_string_equal(fake->now.rss, want->rss);
-	for (unsigned i = 0; i < FAKE_RULES; i++)
-		assert_string_equal(fake->now.rules[i], want->rules[i]);
-	for (unsigned i = 0; i < FAKE_CONTEXTS; i++)
-		assert_string_equal(fake->now.contexts[i], want->contexts[i]);
-}
-
-/* A fresh NIC and a journal with one owner. */
-static struct nic_journal *start(void)
-{
-	struct nic_journal *j;
-
-	fake_reset();
-	ctx = fake_ctx();
-	j = fake_open_for(&ctx);
-	assert_non_null(j);
-	assert_int_equal(nic_owner_add(j, "first", true, &owner, NULL), 0);
-	return j;
-}
-
-/* The owner's end must bring back the first state, and the journal must be empty then. */
-static void finish(struct nic_journal *j)
-{
-	struct nic_undo undo = { 0 };
-	struct weir_error err = { 0 };
-
-	assert_int_equal(nic_drop_owner(j, owner, &undo, &err), 0);
-	assert_int_equal(undo.failed, 0);
-	assert_null(nic_journal_owner(j, 0));
-	nic_journal_close(j);
-	expect_same(&fake_first);
-}
+#include "fake_nic_owner.h"
 
 static void told_to_fail(const char *kind, int code)
 {
@@ -658,104 +615,6 @@ static void disk_read_only(void **state)
 	assert_true(fake_mount("mode=0755"));
 }
 
-/* ------------------------------------------------------------------- many at once */
-
-#define WORKERS 6
-
-/* Each holds the table away from its queue and a rule, a few times over. */
-static bool work(unsigned number)
-{
-	for (unsigned round = 0; round < 8; round++) {
-		struct nic_ctx own = fake_ctx();
-		struct nic_journal *j = fake_open_for(&own);
-		char away[16], spec[FAKE_SPEC];
-		uint32_t id = 0;
-		bool good;
-
-		snprintf(away, sizeof(away), "away %u", number % 3);
-		snprintf(spec, sizeof(spec), "udp4 dst-port %u queue 1", number);
-		good = j && !nic_owner_add(j, NULL, false, &id, NULL) &&
-		       !nic_hold_setting(j, id, &fake_rss, "", away, NULL) &&
-		       !nic_hold_object(j, id, &fake_rule, spec, NULL, NULL);
-		nic_journal_close(j);
-		j = good ? fake_open_for(&own) : NULL;
-		good = j && nic_journal_changes(j, id) == 2 && !nic_drop_owner(j, id, NULL, NULL);
-		nic_journal_close(j);
-		if (!good)
-			return false;
-	}
-	return true;
-}
-
-static void many_at_once(void **state)
-{
-	pid_t pids[WORKERS];
-
-	(void)state;
-	fake_reset();
-	for (unsigned i = 0; i < WORKERS; i++) {
-		pids[i] = fork();
-		assert_true(pids[i] >= 0);
-		if (!pids[i])
-			_exit(work(i) ? 0 : 1);
-	}
-	for (unsigned i = 0; i < WORKERS; i++) {
-		int status;
-
-		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	}
-	assert_false(fake->overlap);
-	/* away twice, rule twice: but where another wanted the same of the table */
-	assert_true(fake->changes >= WORKERS * 8 * 2);
-	expect_same(&fake_first);
-}
-
-/* Somebody does not let go of the lock: told in time, with his name. */
-static void lock_not_let_go(void **state)
-{
-	const struct nic_journal_how hasty = { &fake_kinds, 150, 300, false };
-	struct nic_journal *j = start(), *second = NULL;
-	struct weir_error err = { 0 };
-	uint64_t begin_us = t_now_us();
-	char who[32];
-
-	(void)state;
-	t_expect(nic_journal_open_how(&second, &ctx, true, &hasty, &err), &err, -ETIMEDOUT);
-	assert_true(t_now_us() - begin_us >= 150000);
-	snprintf(who, sizeof(who), "process %d (", getpid());
-	assert_non_null(strstr(err.hint, who));
-	/* A reader does not wait. */
-	assert_int_equal(nic_journal_open_how(&second, &ctx, false, &hasty, &err), 0);
-	assert_string_equal(nic_journal_owner(second, 0)->name, "first");
-	nic_journal_close(second);
-	finish(j);
-}
-
-/* Another's lock file goes while we wait for it: the next one is taken. */
-static void lock_file_goes(void **state)
-{
-	struct nic_journal *j = start();
-	int status;
-	pid_t pid = fork();
-
-	(void)state;
-	assert_true(pid >= 0);
-	if (!pid) {
-		struct nic_ctx own = fake_ctx();
-		struct nic_journal *mine = fake_open_for(&own);
-		uint32_t id;
-		bool good = mine && !nic_owner_add(mine, "child", true, &id, NULL) && id == 1 &&
-			    !nic_drop_owner(mine, id, NULL, NULL);
-
-		nic_journal_close(mine);
-		_exit(good ? 0 : 1);
-	}
-	finish(j);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static int clean_up(void **state)
 {
 	(void)state;
@@ -786,9 +645,6 @@ int main(void)
 		T_CASE(disk_full),
 		T_CASE(disk_full_at_the_end),
 		T_CASE(disk_read_only),
-		T_CASE(many_at_once),
-		T_CASE(lock_not_let_go),
-		T_CASE(lock_file_goes),
 	};
 
 	return cmocka_run_group_tests_name("nic_undo", tests, NULL, clean_up);

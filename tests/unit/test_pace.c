@@ -148,8 +148,8 @@ static void closed_loops(void **state)
 		a = run_ms(&with, 1000);
 		b = run_ms(&without, 1000);
 		if (a * 8 < b * 7) /* the bound of pace.c */
-			fail_msg("%u peers: %" PRIu64 " events per ms, %" PRIu64 " without",
-				 peers, a, b);
+			fail_msg("%u peers: %" PRIu64 " events per ms, %" PRIu64 " without", peers,
+				 a, b);
 	}
 }
 

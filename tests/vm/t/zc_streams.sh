@@ -10,4 +10,4 @@
 . "$(dirname "$0")/lib.sh"
 
 pair numrxqueues 8 numtxqueues 8
-zctest bulk ipv6 connect sockets64 queues2 group
+zctest bulk ipv6 connect sockets64 queues2 queues2_udmabuf group

@@ -154,6 +154,9 @@ const struct scenario scenarios_bulk[] = {
 	  WISH(.streams = 64, .bytes = 128u << 10, .lag = 32, .engine.area_bytes = 32u << 20) },
 	{ "queues2", "two queues of one engine", run_wish,
 	  WISH(.streams = 16, .bytes = 256u << 10, .engine.queue_count = 2) },
+	{ "queues2_udmabuf", "the same, a dma-buf each", run_wish,
+	  WISH(.streams = 16, .bytes = 256u << 10, .engine.queue_count = 2,
+	       .engine.provider = WEIR_PROVIDER_UDMABUF) },
 	{ "group", "four queues, two engines, one port", run_group, NULL },
 	{ NULL, NULL, NULL, NULL }
 };
