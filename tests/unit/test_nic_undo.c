@@ -13,9 +13,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 #include "fake_nic_owner.h"
 
