@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "fake_nic.h"
 
@@ -302,6 +303,7 @@ static void run_story(const struct story *s)
 	must(drop_all, "the end of the undisturbed");
 	do {
 		n++;
+		alarm((unsigned)T_DEADLINE_MS / 1000 * T_SLOW);
 		t_note("%s: at %u", s->name, n);
 		begin(s);
 		killed = killed_at(s->dies, n);
@@ -354,6 +356,7 @@ static void two_deaths(bool (*before)(void), bool (*dies)(void), unsigned step)
 		bool again = true;
 
 		for (unsigned m = 1 + n * 7 % step; again; m += step) {
+			alarm((unsigned)T_DEADLINE_MS / 1000 * T_SLOW); /* of each place */
 			t_note("at %u, then at %u", n, m);
 			fake_reset();
 			if (before)
