@@ -477,8 +477,6 @@ static int fake_unlink(const char *path, const struct stat *st, int type, struct
 
 static void fake_clean(void)
 {
-	if (!*fake_folder)
-		return;
 	umount2(fake_folder, MNT_DETACH);
 	nftw(fake_folder, fake_unlink, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
@@ -532,6 +530,7 @@ static void fake_reset(void)
 		snprintf(fake_folder, sizeof(fake_folder), "%.40s/weir-nic.XXXXXX",
 			 tmp && *tmp ? tmp : "/tmp");
 		assert_non_null(mkdtemp(fake_folder));
+		assert_int_equal(atexit(fake_clean), 0);
 		if (!fake_mount("mode=0755"))
 			print_message("no mount namespace here: journals go to %s\n", fake_folder);
 		setenv("WEIR_RUN_DIR", fake_folder, 1);

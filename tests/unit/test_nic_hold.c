@@ -655,13 +655,6 @@ static void forgotten(void **state)
 	assert_int_equal(count_files(), 0);
 }
 
-static int clean_up(void **state)
-{
-	(void)state;
-	fake_clean();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -682,5 +675,5 @@ int main(void)
 		T_CASE(forgotten),
 	};
 
-	return cmocka_run_group_tests_name("nic_hold", tests, NULL, clean_up);
+	return cmocka_run_group_tests_name("nic_hold", tests, NULL, NULL);
 }

@@ -554,13 +554,6 @@ static void run_dir(void **state)
 	setenv("WEIR_RUN_DIR", fake_folder, 1);
 }
 
-static int clean_up(void **state)
-{
-	(void)state;
-	fake_clean();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -569,5 +562,5 @@ int main(void)
 		T_CASE(no_permission), T_CASE(run_dir),
 	};
 
-	return cmocka_run_group_tests_name("nic_journal", tests, NULL, clean_up);
+	return cmocka_run_group_tests_name("nic_journal", tests, NULL, NULL);
 }

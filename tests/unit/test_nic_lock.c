@@ -17,6 +17,14 @@
 
 #define WORKERS 6
 
+static void expect_good_end(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* Each holds the table away from its queue and a rule, a few times over. */
 static bool work(unsigned number)
 {
@@ -54,12 +62,8 @@ static void many_at_once(void **state)
 		if (!pids[i])
 			_exit(work(i) ? 0 : 1);
 	}
-	for (unsigned i = 0; i < WORKERS; i++) {
-		int status;
-
-		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	}
+	for (unsigned i = 0; i < WORKERS; i++)
+		expect_good_end(pids[i]);
 	assert_false(fake->overlap);
 	/* away twice, rule twice: but where another wanted the same of the table */
 	assert_true(fake->changes >= WORKERS * 8 * 2);
@@ -91,7 +95,6 @@ static void lock_not_let_go(void **state)
 static void lock_file_goes(void **state)
 {
 	struct nic_journal *j = start();
-	int status;
 	pid_t pid = fork();
 
 	(void)state;
@@ -107,8 +110,7 @@ static void lock_file_goes(void **state)
 		_exit(good ? 0 : 1);
 	}
 	finish(j);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	expect_good_end(pid);
 }
 
 /* A process that was forked while the lock was held does not keep it. */
@@ -134,13 +136,6 @@ static void lock_in_a_child(void **state)
 	assert_non_null(j);
 }
 
-static int clean_up(void **state)
-{
-	(void)state;
-	fake_clean();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,5 +145,5 @@ int main(void)
 		T_CASE(lock_in_a_child),
 	};
 
-	return cmocka_run_group_tests_name("nic_lock", tests, NULL, clean_up);
+	return cmocka_run_group_tests_name("nic_lock", tests, NULL, NULL);
 }

@@ -613,13 +613,6 @@ static void disk_read_only(void **state)
 	assert_true(fake_mount("mode=0755"));
 }
 
-static int clean_up(void **state)
-{
-	(void)state;
-	fake_clean();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,5 +638,5 @@ int main(void)
 		T_CASE(disk_read_only),
 	};
 
-	return cmocka_run_group_tests_name("nic_undo", tests, NULL, clean_up);
+	return cmocka_run_group_tests_name("nic_undo", tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ transfer() {
 		fail "MTU $1: the kernel copied: $(cat report)"
 }
 
+need_zcrx
 transfer 4148 $BYTES
 # The handshake brings no payload, and every packet but the last is full.
 [ "$(number direct_bytes)" -ge $((BYTES * 999 / 1000)) ] ||
