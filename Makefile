@@ -3,9 +3,9 @@
 # Short names for what CMake presets and scripts do.  `make help` lists them.
 
 PREFIX ?= /usr/local
-export DESTDIR
+export DESTDIR FUZZ_SECONDS FUZZ_SEED SOAK_SECONDS SOAK_SEED SOAK_VM
 
-.PHONY: all demo check bench vm vm-all vm-shell vm-debug tidy install clean help
+.PHONY: all demo check bench vm vm-all vm-shell vm-debug fuzz soak tidy install clean help
 .DEFAULT_GOAL := all
 
 all: ## build the library and the command; leaves build/weir
@@ -42,6 +42,14 @@ vm-shell: ## a shell in the VM: two namespaces, the test NIC between them, the t
 vm-debug: ## the tests on a kernel with KASAN, lockdep, kmemleak, UBSAN, compiled once; T= as above
 	@scripts/deps.sh build vm
 	@tests/vm/vm.py debug "$(T)"
+
+fuzz: ## everything that parses foreign input, by libFuzzer; FUZZ_SECONDS=60 each, T= as above
+	@scripts/deps.sh build fuzz
+	@scripts/fuzz.sh "$(T)"
+
+soak: ## random runs with sanitizers, and over zcrx in the VM; SOAK_SECONDS=600, SOAK_VM=no
+	@scripts/deps.sh build check $(if $(filter no,$(SOAK_VM)),,vm)
+	@scripts/soak.sh
 
 tidy: ## clang-tidy over the library and the command, and the rules test
 	@scripts/deps.sh build check

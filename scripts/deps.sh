@@ -3,9 +3,9 @@
 #
 # deps.sh GROUP... - install the Debian packages that a group needs, and only those missing.
 #
-# Groups: build, check, demo, bench, vm.  Says nothing where all is there.  Without root and without
-# sudo, or without apt-get, it says what is missing and goes on: what follows may still work with
-# tools that came from elsewhere.
+# Groups: build, check, demo, bench, vm, fuzz.  Says nothing where all is there.  Without root and
+# without sudo, or without apt-get, it says what is missing and goes on: what follows may still work
+# with tools that came from elsewhere.
 set -u
 
 packages_of() {
@@ -15,9 +15,10 @@ packages_of() {
 	check) echo libcmocka-dev iperf3 libuv1-dev libglib2.0-dev strace iproute2 ethtool \
 		clang clang-tidy clang-format ;;
 	demo) echo iperf3 ;;
-	bench) echo iperf3 libuv1-dev ;;
+	bench) echo iperf3 libuv1-dev iproute2 ;;
+	fuzz) echo clang libclang-rt-dev python3 ;;
 	vm) echo mmdebstrap debian-archive-keyring uidmap xz-utils libcmocka-dev ;;
-	*) echo "deps.sh: no group $1 (build, check, demo, bench, vm)" >&2; return 1 ;;
+	*) echo "deps.sh: no group $1 (build, check, demo, bench, vm, fuzz)" >&2; return 1 ;;
 	esac
 }
 

@@ -33,6 +33,13 @@ const struct opt_name tool_plane_names[] = {
 	{ NULL, 0 },
 };
 
+const struct opt_name tool_zerocopy_names[] = {
+	{ "auto", WEIR_ZEROCOPY_AUTO },
+	{ "never", WEIR_ZEROCOPY_NEVER },
+	{ "always", WEIR_ZEROCOPY_ALWAYS },
+	{ NULL, 0 },
+};
+
 static struct weir_engine *volatile signal_engine;
 static volatile sig_atomic_t signal_number;
 
@@ -82,6 +89,9 @@ int tool_engine_open(struct weir_engine **reteng, const char *command,
 		.ifname = wish->ifname,
 		.queue_plus_1 = wish->queue_given ? (uint32_t)wish->queue + 1 : 0,
 		.queue_count = (uint32_t)wish->queues,
+		.zerocopy = (enum weir_zerocopy)wish->zerocopy,
+		.released = wish->released,
+		.user = wish->user,
 	};
 	struct weir_error err = { 0 };
 	char text[512];

@@ -87,10 +87,17 @@ static int write_pidfile(const struct i3_config *conf)
 static int run(const struct i3_config *conf)
 {
 	struct weir_engine *e = NULL;
+	struct weir_error err = { 0 };
+	char text[512];
 	int code;
 
 	if (tool_engine_open(&e, "weir iperf3", &conf->engine))
 		return TOOL_EXIT_FAILED;
+	if (i3_ctxs_register(e, &err)) {
+		i3_complain(conf, "%s", tool_error_text(&err, text, sizeof(text)));
+		weir_engine_close(e);
+		return TOOL_EXIT_FAILED;
+	}
 	woken = e;
 	code = conf->host ? i3_client(conf, e) : i3_server(conf, e);
 	woken = NULL;

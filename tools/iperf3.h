@@ -281,7 +281,11 @@ struct i3_test;
  * @bytes: bytes since the start, the omitted ones included.
  * @omitted_bytes: of these, before the end of the omitted part.
  * @queued_bytes: sender: bytes handed to the engine, whether sent yet or not.
- * @in_flight: sender: sends whose event is outstanding.
+ * @in_flight: sender: sends whose end was not reported.
+ * @window: TCP sender: how many there may be.
+ * @ctx_plus_1: TCP sender: its context, plus 1; 0 before the first send.
+ * @open_sends: TCP sender: sends of the generation that is open.
+ * @uncopied: sender: bytes that went without a copy, at the last look.
  * @stalled: sender: the transmit queue was full; goes on when it has room.
  * @trains: UDP sender: one buffer per send in flight.
  * @train_free: bit per train.
@@ -305,6 +309,10 @@ struct i3_stream {
 	uint64_t interval_bytes;
 	uint64_t queued_bytes;
 	unsigned in_flight;
+	unsigned window;
+	unsigned ctx_plus_1;
+	unsigned open_sends;
+	uint64_t uncopied;
 	unsigned burst_left;
 	uint32_t train_free;
 	uint8_t *trains;
@@ -505,6 +513,23 @@ int i3_tcp_mss(int fd);
 const char *i3_host(const struct weir_addr *a, char *buf, size_t bytes);
 uint16_t i3_port_of(const struct weir_addr *a);
 
+/* iperf3_ctx.c */
+
+/* All contexts of the process's only engine, once. */
+int i3_ctxs_register(struct weir_engine *e, struct weir_error *reterr);
+/* A context for a TCP sender; -ENOBUFS where none is free. */
+int i3_ctx_take(struct i3_stream *st);
+/* The stream's socket is closed. */
+void i3_ctx_drop(struct i3_stream *st);
+/* weir_engine_opts.released */
+void i3_released(struct weir_engine *e, const struct weir_event *ev, void *user);
+/* Looks how many bytes the stream sent without a copy. */
+void i3_note_uncopied(struct i3_stream *st);
+/* Bytes of the test that went without a copy. */
+uint64_t i3_uncopied(struct i3_test *t);
+/* What the library says of the choice ("sends copy: ..."); "" where it says nothing. */
+const char *i3_sends_why(const struct i3_test *t);
+
 /* iperf3_test.c */
 
 struct i3_test *i3_test_new(const struct i3_config *conf, struct weir_engine *e,
@@ -549,6 +574,10 @@ extern const struct weir_sock_ops i3_tcp_ops;
 extern const struct weir_sock_ops i3_udp_ops;
 /* Hand the engine what the stream may send now; UDP: one train, false where there was none. */
 void i3_tcp_fill(struct i3_stream *st);
+/* A generation of the stream's context has ended. */
+void i3_tcp_released(struct i3_stream *st, const struct weir_generation *gen, int res);
+/* WEIR_SEND_*: -Z. */
+unsigned i3_send_flags(const struct i3_test *t);
 bool i3_udp_fill(struct i3_stream *st);
 /* The same; false where the stream has no more to send now. */
 bool i3_fill(struct i3_stream *st);

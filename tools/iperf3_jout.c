@@ -292,8 +292,9 @@ static void add_weir(struct i3_test *t)
 			now->rx_copied_bytes - was->rx_copied_bytes);
 	number(j, "rx_datagrams", (double)(now->rx_datagrams - was->rx_datagrams));
 	number(j, "tx_bytes", (double)(now->tx_bytes - was->tx_bytes));
-	/* all planes send by copying */
-	number(j, "tx_copied_bytes", (double)(now->tx_bytes - was->tx_bytes));
+	number(j, "tx_copied_bytes", (double)(now->tx_bytes - was->tx_bytes - i3_uncopied(t)));
+	number(j, "tx_uncopied_bytes", (double)i3_uncopied(t));
+	cJSON_AddStringToObject(j, "tx_why", i3_sends_why(t));
 	number(j, "tx_datagrams", (double)(now->tx_datagrams - was->tx_datagrams));
 	number(j, "syscalls", (double)(now->syscalls - was->syscalls));
 	number(j, "waits", (double)(now->waits - was->waits));
@@ -353,6 +354,9 @@ void i3_json_end(struct i3_test *t)
 	if (t->peer_text)
 		cJSON_AddStringToObject(t->json, "server_output_text", t->peer_text);
 	text = cJSON_Print(t->json);
+	/* the other side's words are in it */
+	if (text)
+		tool_make_utf8(text);
 	fprintf(t->conf->out, "%s\n", text ? text : "{}");
 	cJSON_free(text);
 }

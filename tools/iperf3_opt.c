@@ -453,7 +453,8 @@ static const struct opt table[] = {
 	  .kind = OPT_FLAG,
 	  .target = &conf.test.zerocopy,
 	  .given = &given.zerocopy,
-	  .help = "ask the server to send with sendfile; weir's planes choose by themselves" },
+	  .help = "send without a copy wherever the kernel can (a server of iperf3: by sendfile); "
+		  "if not given, where it pays" },
 	{ .name = "omit",
 	  .letter = 'O',
 	  .kind = OPT_UINT,
@@ -526,7 +527,8 @@ static const struct opt_spec spec = {
 	.opts = table,
 	.notes = "Sizes take K, M, G, T (powers of 1024), rates the same (powers of 1000).\n"
 		 "The last line of a report says which plane was used, why, and what was copied.\n"
-		 "Environment: WEIR_PLANE as --plane, WEIR_IFNAME as --ifname.\n",
+		 "Environment: WEIR_PLANE as --plane, WEIR_IFNAME as --ifname, WEIR_ZEROCOPY=\n"
+		 "auto, never or always for sends without -Z.\n",
 };
 
 static int check_roles(void)
@@ -625,6 +627,7 @@ static void fill(void)
 	conf.idle_timeout_us = idle_s * 1000000;
 	conf.user_timeout_ms = (uint32_t)send_ms;
 	conf.out = stdout;
+	conf.engine.released = i3_released;
 	if (given.stamps && !conf.timestamps)
 		conf.timestamps = "%c ";
 	fill_client();

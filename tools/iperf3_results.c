@@ -72,8 +72,8 @@ static bool get_number(const cJSON *json, const char *key, double *ret)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
 
-	if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble) ||
-	    fabs(item->valuedouble) > 2.0e19)
+	if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble) || item->valuedouble > 2.0e19 ||
+	    item->valuedouble < -9.0e18)
 		return false;
 	/* iperf 3.12 writes -1 ("not known") as 18446744073709551615 */
 	*ret = item->valuedouble >= 9.0e18 ? -1.0 : item->valuedouble;
@@ -128,8 +128,13 @@ static void take_server_output(struct i3_test *t, cJSON *json)
 		return;
 	}
 	item = cJSON_GetObjectItemCaseSensitive(json, "server_output_text");
-	if (cJSON_IsString(item))
-		t->peer_text = strdup(item->valuestring);
+	if (!cJSON_IsString(item))
+		return;
+	t->peer_text = strdup(item->valuestring);
+	/* it ends up on a terminal */
+	for (char *c = t->peer_text; c && *c; c++)
+		if (((unsigned char)*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
+			*c = '?';
 }
 
 static enum i3_error decode(struct i3_test *t, cJSON *json)

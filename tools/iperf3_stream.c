@@ -3,8 +3,10 @@
  * iperf3_stream.c - data streams: what TCP and UDP share, and the data plane of TCP.
  *
  * Theory: a receiver's callback adds up lengths and touches no payload.  A sender keeps a few
- *	blocks in flight, all from one buffer that never changes, and queues the next when one
- *	is done, so that the kernel always has work and the memory stays in the cache.  With -b
+ *	blocks in flight, all from one buffer that never changes, and queues the next when some
+ *	are done, so that the kernel always has work and the memory stays in the cache.  Blocks end
+ *	in generations of the stream's context; those that went without a copy end when they are
+ *	acknowledged, so a stream whose socket has room and whose blocks do is given more.  With -b
  *	a stream may queue as much as its rate gave since the start; what is not due yet waits
  *	for the pacing timer.
  * Invariants:
@@ -12,17 +14,20 @@
  *	   and only while the test runs.
  *	2. a client with -n or -k queues no block beyond the limit, one with -t and -b none after
  *	   the time is up.
- *	3. in_flight is the number of sends whose event is outstanding.
+ *	3. in_flight is the number of sends that have not ended, as long as the stream is well.
+ *	4. after i3_tcp_fill() no send waits in an open generation.
  * Ownership: the payload is the test's and lives until the streams are closed.
  * Threads: the engine's.
  * Errors: a stream that fails while the test runs gives the control connection TROUBLE_US to
  *	explain it; then the test fails.
  * Sources: iperf 3.12 iperf_tcp.c (iperf_tcp_send, iperf_tcp_recv), iperf_api.c (iperf_send,
  *	iperf_check_throttle): when a block may be sent and what counts.
- * Tests: tests/unit/test_iperf3_udp.c (limits, pacing), tests/cli/iperf3_tcp.sh, iperf3_many.sh
+ * Tests: tests/unit/test_iperf3_udp.c (limits, pacing), tests/cli/iperf3_tcp.sh, iperf3_many.sh,
+ *	iperf3_zerocopy.sh
  */
 #include <errno.h>
 #include <limits.h>
+#include <sys/uio.h>
 
 #include "iperf3.h"
 
@@ -31,6 +36,10 @@
 #define IN_FLIGHT_MIN 2
 #define IN_FLIGHT_MAX 16
 #define IN_FLIGHT_ALL 128 /* of all streams: many streams keep the kernel busy with one each */
+/* Sends without a copy end when they are acknowledged: so much of a stream may wait for that. */
+#define UNACKED_BYTES (16u << 20)
+#define UNACKED_MAX 1024u
+#define GENERATION_MAX 8u /* sends that end together: fewer events, and still no gap */
 
 void i3_count_received(struct i3_stream *st, uint64_t bytes, uint64_t blocks)
 {
@@ -156,6 +165,11 @@ bool i3_fill(struct i3_stream *st)
 
 /* TCP */
 
+unsigned i3_send_flags(const struct i3_test *t)
+{
+	return t->params.zerocopy ? WEIR_SEND_ZEROCOPY : 0;
+}
+
 static unsigned in_flight_max(const struct i3_test *t)
 {
 	unsigned depth = IN_FLIGHT_BYTES / t->params.block_bytes;
@@ -170,31 +184,97 @@ static unsigned in_flight_max(const struct i3_test *t)
 	return depth ? depth : 1;
 }
 
-void i3_tcp_fill(struct i3_stream *st)
+static int send_block(struct i3_stream *st)
 {
 	struct i3_test *t = st->test;
-	uint32_t block = t->params.block_bytes;
-	unsigned depth;
+	unsigned most = st->window / 2 < GENERATION_MAX ? st->window / 2 : GENERATION_MAX;
+	bool last = st->open_sends + 1 >= most || st->in_flight + 1 == st->window;
+	struct iovec iov = { .iov_base = t->payload, .iov_len = t->params.block_bytes };
+	struct weir_ctx_send send = {
+		.size = sizeof(send),
+		.ctx = st->ctx_plus_1 - 1,
+		.flags = i3_send_flags(t) | (last ? WEIR_SEND_FLUSH : 0),
+		.iov = &iov,
+		.iov_count = 1,
+	};
+	int rc = weir_ctx_send(st->sock, &send);
 
-	if (!t->running || t->finished || t->dropped || !st->sock || st->stalled || st->ended)
-		return;
-	depth = in_flight_max(t);
-	while (st->in_flight < depth) {
+	if (!rc)
+		st->open_sends = last ? 0 : st->open_sends + 1;
+	return rc;
+}
+
+/* Return: 0 where as much is on its way as may be; -ENOBUFS: the queue is full. */
+static int fill(struct i3_stream *st)
+{
+	while (st->in_flight < st->window) {
 		int rc;
 
 		if (!i3_may_queue(st))
-			return;
-		rc = weir_sock_send(st->sock, t->payload, block, 0, 1);
-		if (rc == -ENOBUFS) {
-			st->stalled = true;
-			return;
-		}
-		if (rc) {
-			i3_stream_trouble(st, I3E_STREAM_WRITE, -rc);
-			return;
-		}
+			return 0;
+		rc = send_block(st);
+		if (rc)
+			return rc;
 		i3_queued(st, 1);
 	}
+	return 0;
+}
+
+void i3_tcp_fill(struct i3_stream *st)
+{
+	struct i3_test *t = st->test;
+	int rc = 0;
+
+	if (!t->running || t->finished || t->dropped || !st->sock || st->stalled || st->ended)
+		return;
+	if (!st->window)
+		st->window = in_flight_max(t);
+	if (!st->ctx_plus_1)
+		rc = i3_ctx_take(st);
+	if (!rc)
+		rc = fill(st);
+	/* What was sent is not to wait for what is not due yet. */
+	if (st->open_sends && !weir_ctx_flush(t->engine, st->ctx_plus_1 - 1))
+		st->open_sends = 0;
+	if (rc == -ENOBUFS && st->ctx_plus_1)
+		st->stalled = true;
+	else if (rc)
+		i3_stream_trouble(st, I3E_STREAM_WRITE, -rc);
+}
+
+/* What the kernel has taken waits to be acknowledged, and it could take more. */
+static void widen(struct i3_stream *st)
+{
+	unsigned most = UNACKED_BYTES / st->test->params.block_bytes;
+	struct weir_sock_stats stats;
+
+	if (most > UNACKED_MAX)
+		most = UNACKED_MAX;
+	if (st->window >= most || !st->sock)
+		return;
+	weir_sock_get_stats(st->sock, &stats);
+	if (stats.tx_unreleased && !stats.tx_queued)
+		st->window = 2 * st->window < most ? 2 * st->window : most;
+}
+
+void i3_tcp_released(struct i3_stream *st, const struct weir_generation *gen, int res)
+{
+	struct i3_test *t = st->test;
+	uint64_t blocks = gen->bytes / t->params.block_bytes;
+
+	st->in_flight -= blocks < st->in_flight ? (unsigned)blocks : st->in_flight;
+	if (t->dropped)
+		return;
+	if (gen->bytes)
+		i3_count_sent(st, gen->bytes, blocks);
+	if (t->dropped)
+		return;
+	if (res < 0) {
+		i3_stream_trouble(st, I3E_STREAM_WRITE, -res);
+		return;
+	}
+	widen(st);
+	i3_tcp_fill(st);
 }
 
 static void tcp_received(struct weir_sock *s, struct weir_slice *slices, unsigned n, void *user)
@@ -210,24 +290,6 @@ static void tcp_received(struct weir_sock *s, struct weir_slice *slices, unsigne
 	i3_count_received(st, bytes, 0);
 }
 
-static void tcp_sent(struct weir_sock *s, uint64_t tag, int res, void *user)
-{
-	struct i3_stream *st = user;
-	struct i3_test *t = st->test;
-
-	(void)s;
-	(void)tag;
-	st->in_flight--;
-	if (t->dropped)
-		return;
-	if (res < 0) {
-		i3_stream_trouble(st, I3E_STREAM_WRITE, -res);
-		return;
-	}
-	i3_count_sent(st, (uint64_t)res, (uint32_t)res == t->params.block_bytes);
-	i3_tcp_fill(st);
-}
-
 static void tcp_writable(struct weir_sock *s, void *user)
 {
 	struct i3_stream *st = user;
@@ -240,7 +302,6 @@ static void tcp_writable(struct weir_sock *s, void *user)
 const struct weir_sock_ops i3_tcp_ops = {
 	.received = tcp_received,
 	.ended = i3_stream_ended,
-	.sent = tcp_sent,
 	.writable = tcp_writable,
 	.closed = i3_stream_closed,
 };

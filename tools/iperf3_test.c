@@ -342,6 +342,8 @@ void i3_stream_closed(struct weir_sock *s, void *user)
 	struct i3_test *t = st->test;
 
 	(void)s;
+	i3_note_uncopied(st);
+	i3_ctx_drop(st);
 	st->sock = NULL;
 	st->ended = true;
 	t->sockets--;

@@ -382,15 +382,18 @@ static void print_plane(struct i3_test *t)
 	uint64_t received = t->stats.rx_bytes - t->stats_before.rx_bytes;
 	uint64_t copied = t->stats.rx_copied_bytes - t->stats_before.rx_copied_bytes;
 	uint64_t sent = t->stats.tx_bytes - t->stats_before.tx_bytes;
-	char a[I3_UNIT_BYTES], b[I3_UNIT_BYTES], c[I3_UNIT_BYTES], more[TOOL_QUEUES_BYTES + 64];
+	uint64_t uncopied = i3_uncopied(t);
+	const char *why = i3_sends_why(t);
+	char a[I3_UNIT_BYTES], b[I3_UNIT_BYTES], sends[96], more[TOOL_QUEUES_BYTES + 64];
 
 	if (tool_copied(t->engine) == TOOL_COPIED_ALL)
 		copied = received;
-	/* all planes send by copying; zero-copy sends will be counted apart */
-	i3_print(t, "weir: plane %s; copied %ss of %ss received, %ss sent%s\n",
+	snprintf(sends, sizeof(sends), "%ss sent (%ss without a copy)",
+		 i3_format_unit((double)sent, 'A', a), i3_format_unit((double)uncopied, 'A', b));
+	i3_print(t, "weir: plane %s%s%s; copied %ss of %ss received, %s%s\n",
 		 weir_engine_why(t->engine), /* begins with the plane's name */
-		 i3_format_unit((double)(copied + sent), 'A', a),
-		 i3_format_unit((double)received, 'A', b), i3_format_unit((double)sent, 'A', c),
+		 *why ? "; " : "", why, i3_format_unit((double)(copied + sent - uncopied), 'A', a),
+		 i3_format_unit((double)received, 'A', b), sends,
 		 placed(t, received - copied, more, sizeof(more)));
 }
 

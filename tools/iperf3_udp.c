@@ -101,7 +101,7 @@ static bool send_train(struct i3_stream *st, unsigned packets)
 	for (unsigned i = 0; i < packets; i++)
 		i3_udp_stamp(st, at + (size_t)i * block, now);
 	rc = weir_sock_sendto(st->sock, at, (size_t)packets * block, packets > 1 ? block : 0, NULL,
-			      0, TAG(train, packets));
+			      i3_send_flags(t), TAG(train, packets));
 	if (rc) {
 		st->udp.packets = before;
 		if (rc == -ENOBUFS)

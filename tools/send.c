@@ -2,11 +2,11 @@
 /*
  * send.c - weir send: send a file or pipe as a stream.
  *
- * Theory: one engine, 1 to 128 connections that carry one file.  A file with a size is read as
- *	buffers get free, inside the callbacks, and the engine runs by itself.  A pipe may have
+ * Theory: one engine, 1 to 128 connections that carry one file.  A file with a size is sent as
+ *	chunks get free, inside the callbacks, and the engine runs by itself.  A pipe may have
  *	nothing to read for hours: then poll(2) waits for the pipe and the engine's descriptor
  *	together.  A timer shows progress, watches for silence and tells the receiver that the
- *	source is idle.
+ *	source is idle.  Where the bytes come from is send_source.c's.
  * Invariants:
  *	1. exit code 0 means: the receiver said that it has every byte (raw: the peer's kernel
  *	   acknowledged every byte and the end).
@@ -15,10 +15,10 @@
  * Threads: one.
  * Errors: a line on stderr; 1 for a failed transfer, 2 for usage.
  * Sources: stream.h (wire format).
- * Tests: tests/cli/recv_send.sh, tests/cli/recv_send_faults.sh, tests/cli/recv_send_args.sh
+ * Tests: tests/cli/recv_send.sh, tests/cli/recv_send_faults.sh, tests/cli/recv_send_args.sh,
+ *	tests/cli/send_zerocopy.sh
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,11 +29,10 @@
 
 #include "send.h"
 
-#define CHUNK_DEFAULT (256u << 10)
-#define MEMORY_MAX (64u << 20)
+/* With its header, and that of the next one, it fits into a request of 256 KiB. */
+#define CHUNK_DEFAULT (252u << 10)
 #define CONNECT_NS UINT64_C(10000000000)
 #define GRACE_NS UINT64_C(1000000000)
-#define ALIGN_BYTES 4096u
 
 static struct send_opts opts;
 static bool show_lines;
@@ -62,8 +61,13 @@ static const struct opt options[] = {
 	  .target = &opts.chunk_bytes,
 	  .min = 1,
 	  .max = STREAM_CHUNK_MAX,
-	  .help = "bytes read and sent at a time; 256K if not "
-		  "given" },
+	  .help = "bytes sent at a time; 252K if not given" },
+	{ .name = "zerocopy",
+	  .kind = OPT_ENUM,
+	  .target = &opts.engine.zerocopy,
+	  .names = tool_zerocopy_names,
+	  .help = "send without a copy: where it pays (default auto), never, or wherever the "
+		  "kernel can" },
 	{ .name = "timeout",
 	  .letter = 't',
 	  .kind = OPT_SECONDS,
@@ -106,21 +110,11 @@ void send_fail(struct send_app *app, const char *format, ...)
 
 void send_succeed(struct send_app *app)
 {
-	char text[160];
-
 	stream_progress_clear(&app->progress);
 	app->done = true;
 	weir_engine_stop(app->engine);
-	if (app->opts.quiet)
-		return;
-	fprintf(stderr, "sent %s",
-		stream_summary(app->in.total, app->progress.start_ns, text, sizeof(text)));
-	if (app->opts.streams > 1)
-		fprintf(stderr, ", %u streams", (unsigned)app->opts.streams);
-	if (app->opts.checksum)
-		fprintf(stderr, ", checksum %016" PRIx64 " ok", app->sum);
-	fprintf(stderr, "\nplane: %s; why: %s\n", weir_plane_name(weir_engine_plane(app->engine)),
-		weir_engine_why(app->engine));
+	if (!app->opts.quiet)
+		send_report(app);
 }
 
 /* Is it the receiver's turn to do something? */
@@ -220,27 +214,14 @@ static int run(struct send_app *app)
 	return error;
 }
 
-static int make_buffers(struct send_app *app)
+static int make_streams(struct send_app *app)
 {
-	size_t room = (STREAM_RECORD_BYTES + app->opts.chunk_bytes + ALIGN_BYTES - 1) /
-		      ALIGN_BYTES * ALIGN_BYTES;
-	uint8_t *at;
-
-	app->buffer_count = SEND_BUFFERS_MAX;
-	while (app->buffer_count > 2 && app->buffer_count * room * app->opts.streams > MEMORY_MAX)
-		app->buffer_count--;
 	app->streams = calloc(app->opts.streams, sizeof(*app->streams));
-	app->memory = aligned_alloc(ALIGN_BYTES, room * app->buffer_count * app->opts.streams);
-	if (!app->streams || !app->memory)
+	if (!app->streams)
 		return -ENOMEM;
-	at = app->memory;
 	for (unsigned i = 0; i < app->opts.streams; i++) {
-		struct send_stream *s = &app->streams[i];
-
-		s->app = app;
-		s->index = i;
-		for (unsigned k = 0; k < app->buffer_count; k++, at += room)
-			s->buffers[k] = (struct send_buffer){ .stream = s, .data = at };
+		app->streams[i].app = app;
+		app->streams[i].index = i;
 	}
 	return 0;
 }
@@ -250,11 +231,15 @@ static void transfer(struct send_app *app)
 	char why[SEND_WHY_BYTES];
 	int error;
 
-	if (stream_in_open(&app->in, app->opts.file, why, sizeof(why))) {
+	if (make_streams(app)) {
+		send_fail(app, "out of memory");
+		return;
+	}
+	if (send_source_open(app, why, sizeof(why))) {
 		send_fail(app, "%s", why);
 		return;
 	}
-	if (make_buffers(app) || weir_timer_start(app->engine, &app->timer, STREAM_PROGRESS_US)) {
+	if (weir_timer_start(app->engine, &app->timer, STREAM_PROGRESS_US)) {
 		send_fail(app, "out of memory");
 		return;
 	}
@@ -277,8 +262,7 @@ static int serve(struct send_app *app)
 	transfer(app);
 	tool_stop_on_signals(NULL);
 	weir_engine_close(app->engine);
-	stream_in_close(&app->in);
-	free(app->memory);
+	send_source_close(app);
 	free(app->streams);
 	return app->failed ? TOOL_EXIT_FAILED : TOOL_EXIT_OK;
 }

@@ -2,27 +2,29 @@
 /*
  * send_stream.c - the connections of weir send: chunks out, one result back.
  *
- * Theory: each stream has a few buffers.  A free one is filled from the source with the next
- *	chunk, its header in front, and sent; SENT frees it and it is filled again.  So chunks go
- *	to whichever stream drains, and at most streams x buffers x chunk bytes are in memory.
+ * Theory: each stream has a few chunks.  A free one takes the next piece of the source, its
+ *	header in front, and is sent; SENT frees it and it takes another.  So pieces go to whichever
+ *	stream drains, and at most streams x chunks x chunk bytes are on their way.  Where sends
+ *	without a copy end so late that the kernel runs out of them, the stream has more of them.
  *	When the source has ended, an end record follows on every stream, and the receiver's
  *	result is waited for.  A connection that breaks is not reported at once: the result that
  *	says why may be on its way behind it.
  * Invariants:
- *	1. a buffer is filled only when its sent_bytes is 0.
+ *	1. a chunk is taken only when its sent_bytes is 0.
  *	2. the command succeeds only with a result of status 0 on every stream (raw: everything
- *	   acknowledged).
- * Ownership: buffers are the app's memory; they are the library's from send to SENT.
+ *	   acknowledged), with all memory back, and with a file that is as long as it was.
+ * Ownership: chunks are the app's; they are the library's from send to SENT.
  * Threads: the engine's.
  * Errors: send_fail(), once.
  * Sources: stream.h; SIOCOUTQ in tcp(7) and unix(7).
- * Tests: tests/cli/recv_send.sh, tests/cli/recv_send_faults.sh
+ * Tests: tests/cli/recv_send.sh, tests/cli/recv_send_faults.sh, tests/cli/send_zerocopy.sh
  */
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include "send.h"
 
@@ -37,55 +39,73 @@ static void broke(struct send_stream *s, const char *what, int res)
 		 res ? strerror(-res) : "the receiver closed the connection without a result");
 }
 
-static void sent_bytes(struct send_app *app, const struct send_buffer *b)
+static void sent_bytes(struct send_app *app, const struct send_chunk *c)
 {
-	app->bytes += b->sent_bytes - (app->opts.raw ? 0 : STREAM_RECORD_BYTES);
+	app->bytes += c->sent_bytes - (app->opts.raw ? 0 : STREAM_RECORD_BYTES);
 	app->moved_ns = stream_now_ns();
 }
 
+/* Header and payload: one piece in a buffer, two where the payload is the file's own memory. */
+static int send_pieces(struct send_stream *s, struct send_chunk *c, const void *data, size_t len,
+		       uint64_t offset)
+{
+	struct stream_record record = { .magic = STREAM_MAGIC_CHUNK,
+					.len = (uint32_t)len,
+					.offset = offset };
+	struct iovec iov[2] = {
+		{ .iov_base = c->header, .iov_len = STREAM_RECORD_BYTES },
+		{ .iov_base = (void *)(uintptr_t)data, .iov_len = len },
+	};
+
+	c->sent_bytes = len + (s->app->opts.raw ? 0 : STREAM_RECORD_BYTES);
+	if (s->app->opts.raw)
+		return weir_sock_send(s->sock, data, len, 0, (uintptr_t)c);
+	if (!c->data) {
+		stream_put_record(c->header, &record);
+		return weir_sock_sendv(s->sock, iov, 2, 0, (uintptr_t)c);
+	}
+	stream_put_record(c->data - STREAM_RECORD_BYTES, &record);
+	return weir_sock_send(s->sock, c->data - STREAM_RECORD_BYTES, c->sent_bytes, 0,
+			      (uintptr_t)c);
+}
+
 /* Return: 0; -EAGAIN where the source has nothing now or nothing more; or the error. */
-static int send_chunk(struct send_stream *s, struct send_buffer *b)
+static int send_chunk(struct send_stream *s, struct send_chunk *c)
 {
 	struct send_app *app = s->app;
-	uint8_t *payload = b->data + STREAM_RECORD_BYTES, *from = payload;
-	struct stream_record record = { .magic = STREAM_MAGIC_CHUNK, .offset = app->in.offset };
+	uint64_t offset = app->in.offset;
+	const void *data;
 	char why[SEND_WHY_BYTES];
 	size_t len = 0;
 	int error;
 
-	if (stream_in_read(&app->in, payload, app->opts.chunk_bytes, &len, why, sizeof(why))) {
+	if (send_source_next(app, c, &data, &len, why, sizeof(why))) {
 		send_fail(app, "%s", why);
 		return -EIO;
 	}
 	if (!len)
 		return -EAGAIN;
 	if (app->opts.checksum)
-		app->sum += stream_sum_once(record.offset, payload, len);
-	if (!app->opts.raw) {
-		from = b->data;
-		record.len = (uint32_t)len;
-		stream_put_record(from, &record);
-		len += STREAM_RECORD_BYTES;
-	}
-	error = weir_sock_send(s->sock, from, len, 0, (uintptr_t)b);
+		app->sum += stream_sum_once(offset, data, len);
+	error = send_pieces(s, c, data, len, offset);
 	if (error) {
 		/* The bytes were taken from the source: there is no way to go on. */
+		c->sent_bytes = 0;
 		broke(s, "cannot send", error);
 		return error;
 	}
-	b->sent_bytes = len;
 	s->in_flight++;
 	return 0;
 }
 
 static int fill_stream(struct send_stream *s)
 {
-	for (unsigned i = 0; i < s->app->buffer_count && !s->app->in.ended; i++) {
+	for (unsigned i = 0; s->in_flight < s->window && !s->app->in.ended; i++) {
 		int error;
 
-		if (s->buffers[i].sent_bytes)
+		if (s->chunks[i].sent_bytes)
 			continue;
-		error = send_chunk(s, &s->buffers[i]);
+		error = send_chunk(s, &s->chunks[i]);
 		if (error)
 			return error;
 		/* A pipe may be empty now: poll again before the next read. */
@@ -93,6 +113,21 @@ static int fill_stream(struct send_stream *s)
 			return -EAGAIN;
 	}
 	return 0;
+}
+
+/* What the kernel has taken waits to be acknowledged, and it could take more. */
+static void widen(struct send_stream *s)
+{
+	struct weir_sock_stats stats;
+
+	if (s->window == s->app->chunk_count || s->app->in.ended)
+		return;
+	weir_sock_get_stats(s->sock, &stats);
+	if (!stats.tx_unreleased || stats.tx_queued)
+		return;
+	s->window *= 2;
+	if (s->window > s->app->chunk_count)
+		s->window = s->app->chunk_count;
 }
 
 static void send_end(struct send_stream *s)
@@ -127,7 +162,8 @@ bool send_wants_data(const struct send_app *app)
 	if (app->in.ended || app->broken_ns || app->done)
 		return false;
 	for (unsigned i = 0; i < app->opts.streams; i++)
-		if (can_send(&app->streams[i]) && app->streams[i].in_flight < app->buffer_count)
+		if (can_send(&app->streams[i]) &&
+		    app->streams[i].in_flight < app->streams[i].window)
 			return true;
 	return false;
 }
@@ -140,13 +176,43 @@ static bool all_connected(const struct send_app *app)
 	return true;
 }
 
+static bool any_in_flight(const struct send_app *app)
+{
+	for (unsigned i = 0; i < app->opts.streams; i++)
+		if (app->streams[i].in_flight)
+			return true;
+	return false;
+}
+
+/*
+ * A mapped file that gets shorter may have become zeros up to the end of a page, which the kernel
+ * sends as any other bytes.  So the receiver hears that all is there when the kernel needs the file
+ * no more, and the file is still as long as it was.
+ */
+static bool may_end(struct send_app *app)
+{
+	char why[SEND_WHY_BYTES];
+
+	if (!app->in.ended || app->broken_ns || app->done || !all_connected(app))
+		return false;
+	if (!app->in.map)
+		return true;
+	if (any_in_flight(app))
+		return false;
+	if (!stream_in_check(&app->in, why, sizeof(why)))
+		return true;
+	send_fail(app, "%s", why);
+	return false;
+}
+
 void send_fill(struct send_app *app)
 {
 	for (unsigned i = 0; i < app->opts.streams && send_wants_data(app); i++)
-		if (can_send(&app->streams[i]) && app->streams[i].in_flight < app->buffer_count &&
+		if (can_send(&app->streams[i]) &&
+		    app->streams[i].in_flight < app->streams[i].window &&
 		    fill_stream(&app->streams[i]))
 			break;
-	if (!app->in.ended || app->broken_ns || app->done || !all_connected(app))
+	if (!may_end(app))
 		return;
 	for (unsigned i = 0; i < app->opts.streams; i++)
 		if (can_send(&app->streams[i]))
@@ -243,23 +309,47 @@ static void on_connected(struct weir_sock *sock, int res, void *user)
 		send_fill(app);
 }
 
+static void finish(struct send_app *app)
+{
+	if (app->answered && !app->done && !any_in_flight(app))
+		send_succeed(app);
+}
+
+static void sending_failed(struct send_stream *s, int res)
+{
+	struct send_app *app = s->app;
+	char why[SEND_WHY_BYTES];
+
+	/* The kernel could not read the mapping. */
+	if (res == -EFAULT && app->in.map) {
+		if (!stream_in_check(&app->in, why, sizeof(why)))
+			snprintf(why, sizeof(why), "cannot read %.200s: %s", app->in.name,
+				 strerror(EIO));
+		send_fail(app, "%s", why);
+		return;
+	}
+	broke(s, "sending failed", res < 0 ? res : -EIO);
+}
+
 static void on_sent(struct weir_sock *sock, uint64_t tag, int res, void *user)
 {
-	struct send_buffer *b = (struct send_buffer *)(uintptr_t)tag;
+	struct send_chunk *c = (struct send_chunk *)(uintptr_t)tag;
 	struct send_stream *s = user;
 	struct send_app *app = s->app;
+	bool whole = res >= 0 && (size_t)res == c->sent_bytes;
 
 	(void)sock;
 	s->in_flight--;
-	if (res < 0 || (size_t)res != b->sent_bytes) {
-		broke(s, "sending failed", res < 0 ? res : -EIO);
-		b->sent_bytes = 0;
-		return;
-	}
-	sent_bytes(app, b);
-	b->sent_bytes = 0;
-	if (app->in.sized)
+	if (whole)
+		sent_bytes(app, c);
+	c->sent_bytes = 0;
+	if (!whole) {
+		sending_failed(s, res);
+	} else if (app->in.sized) {
+		widen(s);
 		send_fill(app);
+	}
+	finish(app);
 }
 
 static void judge(struct send_app *app, const struct stream_result *r)
@@ -289,8 +379,8 @@ static void take_answer(struct send_stream *s)
 	for (unsigned i = 0; i < app->opts.streams; i++)
 		if (!app->streams[i].answered)
 			return;
-	if (!app->done)
-		send_succeed(app);
+	app->answered = true;
+	finish(app);
 }
 
 static void on_received(struct weir_sock *sock, struct weir_slice *slices, unsigned n, void *user)

@@ -49,16 +49,22 @@ void stream_out_abort(struct stream_out *out);
  * @sized: a file whose size was known at the start: @total bytes are read, at any offset.
  * @ended: everything was read.
  * @name: as the user wrote it, for messages.
+ * @start: where in the file byte 0 lies.
  * @total: size; STREAM_TOTAL_UNKNOWN where it is not @sized and not @ended.
  * @offset: of the next byte.
+ * @map: byte 0 in memory, after stream_in_map().
+ * @forgotten: bytes from the start on that the mapping was told to forget.
  */
 struct stream_in {
 	int fd;
 	bool sized;
 	bool ended;
 	const char *name;
+	uint64_t start;
 	uint64_t total;
 	uint64_t offset;
+	const uint8_t *map;
+	uint64_t forgotten;
 };
 
 /* Opens FILE or stdin ("-"). */
@@ -69,6 +75,15 @@ int stream_in_open(struct stream_in *in, const char *name, char *why, size_t why
  */
 int stream_in_read(struct stream_in *in, void *to, size_t len, size_t *retlen, char *why,
 		   size_t why_bytes);
+/* Maps what is @sized.  Return: 0 or -errno: then it has to be read. */
+int stream_in_map(struct stream_in *in);
+/*
+ * The next @len bytes, or fewer at the end, of what is mapped.  They are for the kernel only: it
+ * says -EFAULT where the file got shorter, while our own access would be a SIGBUS.
+ */
+const void *stream_in_take(struct stream_in *in, size_t len, size_t *retlen);
+/* Whether a @sized file has become shorter: -EIO with @why. */
+int stream_in_check(const struct stream_in *in, char *why, size_t why_bytes);
 void stream_in_close(struct stream_in *in);
 
 #endif

@@ -3,23 +3,28 @@
  * stream_in.c - the file or pipe that sent bytes are read from.
  *
  * Theory: a regular file with a size is read by offset, exactly that many bytes; one that got
- *	shorter is an error.  All else (pipes, terminals, files of /proc that say size 0) is read
- *	to its end.  A pipe is read while poll(2) says there is something, so that a buffer is
- *	filled where there is plenty and sent at once where there is little.
+ *	shorter is an error.  It can be mapped instead: then its pages themselves are sent, and
+ *	nobody here looks at them.  Of a page that the file's new end lies in the rest is zeros and
+ *	no error, so the size is looked at again.  All else (pipes, terminals, files of /proc that
+ *	say size 0) is read to its end.  A pipe is read while poll(2) says there is something, so
+ *	that a buffer is filled where there is plenty and sent at once where there is little.
  * Invariants:
  *	1. offset counts the bytes handed out; at the end it is total.
  *	2. no read waits while there is data to hand out.
- * Ownership: the descriptor is the structure's; standard input is not closed.
+ *	3. no byte of the mapping is touched by this process.
+ * Ownership: descriptor and mapping are the structure's; standard input is not closed.
  * Threads: one.
  * Errors: -errno with one line.
- * Sources: read(2), pipe(7)
- * Tests: tests/cli/recv_send.sh
+ * Sources: read(2), mmap(2), madvise(2), pipe(7); arch/x86/mm/fault.c do_sigbus() and
+ *	mm/filemap.c filemap_fault() (Linux 7.3): a kernel access behind a file's end is -EFAULT.
+ * Tests: tests/cli/recv_send.sh, tests/cli/send_zerocopy.sh
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,19 +32,30 @@
 #include "stream_file.h"
 #include "weir_tool.h"
 
+/* What lies so far behind is not kept mapped: page tables, and pages that the system may want. */
+#define FORGET_STEP (UINT64_C(32) << 20)
+#define FORGET_BEHIND (UINT64_C(64) << 20)
+
 static int explain(const struct stream_in *in, int error, char *why, size_t why_bytes)
 {
 	snprintf(why, why_bytes, "cannot read %.200s: %s", in->name, strerror(error));
 	return -error;
 }
 
-/* Not every reader of a half-read standard input starts at 0. */
-static uint64_t size_left(int fd, const struct stat *st)
+static int shorter(const struct stream_in *in, char *why, size_t why_bytes)
 {
-	off_t at = lseek(fd, 0, SEEK_CUR);
+	snprintf(why, why_bytes, "%.200s got shorter while it was read", in->name);
+	return -EIO;
+}
+
+/* Not every reader of a half-read standard input starts at 0. */
+static uint64_t size_left(struct stream_in *in, const struct stat *st)
+{
+	off_t at = lseek(in->fd, 0, SEEK_CUR);
 
 	if (at < 0 || at >= st->st_size)
 		return 0;
+	in->start = (uint64_t)at;
 	return (uint64_t)(st->st_size - at);
 }
 
@@ -64,7 +80,7 @@ int stream_in_open(struct stream_in *in, const char *name, char *why, size_t why
 		stream_in_close(in);
 		return explain(in, EISDIR, why, why_bytes);
 	}
-	left = S_ISREG(st.st_mode) ? size_left(in->fd, &st) : 0;
+	left = S_ISREG(st.st_mode) ? size_left(in, &st) : 0;
 	if (left) {
 		in->sized = true;
 		in->total = left;
@@ -107,10 +123,8 @@ int stream_in_read(struct stream_in *in, void *to, size_t len, size_t *retlen, c
 			break;
 		if (n < 0)
 			return explain(in, errno, why, why_bytes);
-		if (in->sized) {
-			snprintf(why, why_bytes, "%.200s got shorter while it was read", in->name);
-			return -EIO;
-		}
+		if (in->sized)
+			return shorter(in, why, why_bytes);
 		at_end = true;
 	}
 	in->offset += have;
@@ -122,8 +136,73 @@ int stream_in_read(struct stream_in *in, void *to, size_t len, size_t *retlen, c
 	return 0;
 }
 
+/* mmap(2) wants whole pages: how much of the first one lies before byte 0. */
+static size_t before_start(const struct stream_in *in)
+{
+	return (size_t)(in->start % (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
+int stream_in_map(struct stream_in *in)
+{
+	size_t before = before_start(in);
+	void *map;
+
+	if (!in->sized)
+		return -EINVAL;
+	if (in->total > PTRDIFF_MAX - before)
+		return -EFBIG;
+	map = mmap(NULL, (size_t)in->total + before, PROT_READ, MAP_SHARED, in->fd,
+		   (off_t)(in->start - before));
+	if (map == MAP_FAILED)
+		return -errno;
+	in->map = (const uint8_t *)map + before;
+	madvise(map, (size_t)in->total + before, MADV_SEQUENTIAL);
+	return 0;
+}
+
+/* Whoever still needs such a page finds it in the page cache. */
+static void forget(struct stream_in *in)
+{
+	const uint8_t *from = in->map - before_start(in) + in->forgotten;
+
+	if (in->offset < in->forgotten + FORGET_BEHIND + FORGET_STEP)
+		return;
+	madvise((void *)(uintptr_t)from, FORGET_STEP, MADV_DONTNEED);
+	in->forgotten += FORGET_STEP;
+}
+
+const void *stream_in_take(struct stream_in *in, size_t len, size_t *retlen)
+{
+	const uint8_t *data = in->map + in->offset;
+
+	if (len > in->total - in->offset)
+		len = (size_t)(in->total - in->offset);
+	in->offset += len;
+	in->ended = in->offset == in->total;
+	forget(in);
+	*retlen = len;
+	return data;
+}
+
+int stream_in_check(const struct stream_in *in, char *why, size_t why_bytes)
+{
+	struct stat st;
+
+	if (!in->sized)
+		return 0;
+	if (fstat(in->fd, &st))
+		return explain(in, errno, why, why_bytes);
+	return (uint64_t)st.st_size < in->start + in->total ? shorter(in, why, why_bytes) : 0;
+}
+
 void stream_in_close(struct stream_in *in)
 {
+	if (in->map) {
+		size_t before = before_start(in);
+
+		munmap((void *)(uintptr_t)(in->map - before), (size_t)in->total + before);
+		in->map = NULL;
+	}
 	if (in->fd > STDIN_FILENO)
 		close(in->fd);
 	in->fd = -1;

@@ -10,8 +10,8 @@
  * Ownership: none; candidates are returned as they were given.
  * Threads: any.
  * Errors: a JSON document for which there is no memory.
- * Sources: none.
- * Tests: tests/unit/test_opt.c, tests/cli/doctor.sh
+ * Sources: RFC 3629 4 (the bytes of a character).
+ * Tests: tests/unit/test_opt.c, tests/unit/test_tool_text.c, tests/cli/doctor.sh
  */
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +102,44 @@ const char *tool_format_bytes(double bytes, char *buf, size_t buf_bytes)
 	return buf;
 }
 
+static bool follows(unsigned char byte, unsigned char least, unsigned char most)
+{
+	return byte >= least && byte <= most;
+}
+
+/* Bytes of the character that begins here; 0: none does. */
+static unsigned character(const unsigned char *at)
+{
+	unsigned char least = 0x80, most = 0xbf;
+
+	if (at[0] < 0x80)
+		return 1;
+	if (at[0] >= 0xc2 && at[0] <= 0xdf)
+		return follows(at[1], least, most) ? 2 : 0;
+	/* neither longer than it must be, nor half of a pair, nor beyond the last one */
+	if (at[0] == 0xe0 || at[0] == 0xf0)
+		least = at[0] == 0xe0 ? 0xa0 : 0x90;
+	if (at[0] == 0xed || at[0] == 0xf4)
+		most = at[0] == 0xed ? 0x9f : 0x8f;
+	if (at[0] < 0xe0 || at[0] > 0xf4 || !follows(at[1], least, most) ||
+	    !follows(at[2], 0x80, 0xbf))
+		return 0;
+	if (at[0] < 0xf0)
+		return 3;
+	return follows(at[3], 0x80, 0xbf) ? 4 : 0;
+}
+
+void tool_make_utf8(char *text)
+{
+	while (*text) {
+		unsigned n = character((unsigned char *)text);
+
+		if (!n)
+			*text = '?';
+		text += n ? n : 1;
+	}
+}
+
 int tool_print_json(const char *command, struct cJSON *json)
 {
 	char *text = json ? cJSON_Print(json) : NULL;
@@ -111,6 +149,7 @@ int tool_print_json(const char *command, struct cJSON *json)
 		fprintf(stderr, "%s: not enough memory\n", command);
 		return TOOL_EXIT_FAILED;
 	}
+	tool_make_utf8(text);
 	puts(text);
 	cJSON_free(text);
 	return TOOL_EXIT_OK;

@@ -31,6 +31,11 @@ int cmd_send(int argc, char **argv);
 extern const struct opt_name tool_plane_names[];
 
 /**
+ * tool_zerocopy_names - the words of --zerocopy (values: enum weir_zerocopy).
+ */
+extern const struct opt_name tool_zerocopy_names[];
+
+/**
  * tool_nearest() - the word that was probably meant.
  * @word: what was typed.
  * @at: function that returns the candidate number i, NULL at the end.
@@ -55,6 +60,15 @@ struct cJSON;
 struct weir_addr;
 struct weir_engine;
 struct weir_error;
+struct weir_event;
+
+/**
+ * tool_make_utf8() - replace what is not UTF-8 by question marks, byte by byte.
+ * @text: a text that holds words of others: of a peer, a driver, a file's name.
+ *
+ * A JSON text stays one: only inside of strings it has such bytes.
+ */
+void tool_make_utf8(char *text);
 
 /**
  * tool_print_json() - print a document on standard output.
@@ -81,9 +95,14 @@ const char *tool_error_text(const struct weir_error *err, char *buf, size_t buf_
  * @ifname: NIC of which the engine takes queues; NULL: as WEIR_IFNAME says.
  * @queue: the first of them, where @queue_given.
  * @queues: how many; 0: one.
+ * @zerocopy: enum weir_zerocopy; tool_zerocopy_names has its words.
+ * @released, @user: as in struct weir_engine_opts.
  */
 struct tool_engine {
 	int plane;
+	int zerocopy;
+	void (*released)(struct weir_engine *e, const struct weir_event *ev, void *user);
+	void *user;
 	const char *ifname;
 	uint64_t queue;
 	bool queue_given;

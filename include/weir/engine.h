@@ -21,6 +21,7 @@ extern "C" {
 #endif
 
 struct weir_engine;
+struct weir_event;
 struct weir_group; /* group.h */
 struct weir_nic;   /* nic.h */
 struct weir_sock;
@@ -42,6 +43,8 @@ struct weir_sock;
 #define WEIR_WITHOUT_LINK (1u << 13)		/* "link": one write in flight per stream */
 #define WEIR_WITHOUT_DIRECT (1u << 14)		/* "direct": no system call beside the ring */
 #define WEIR_WITHOUT_MIXED (1u << 15)		/* "mixed": zcrx: all completions of 32 bytes */
+#define WEIR_WITHOUT_ZC (1u << 16)		/* "zc": no send without a copy */
+#define WEIR_WITHOUT_FIXED_BUFFERS (1u << 17)	/* "buffers": no registered buffers for sends */
 
 /**
  * enum weir_pressure - what becomes of a socket that keeps more than its share of an area.
@@ -59,6 +62,22 @@ enum weir_pressure {
 	WEIR_PRESSURE_STOP = 0,
 	WEIR_PRESSURE_COPY = 1,
 	WEIR_PRESSURE_TELL = 2,
+};
+
+/**
+ * enum weir_zerocopy - whether sends that do not say so themselves go without a copy.
+ * @WEIR_ZEROCOPY_DEFAULT: WEIR_ZEROCOPY (environment: auto, never, always), or AUTO.
+ * @WEIR_ZEROCOPY_AUTO: where the library has learnt that it pays.
+ * @WEIR_ZEROCOPY_NEVER: no.
+ * @WEIR_ZEROCOPY_ALWAYS: wherever the kernel can, whatever their size.
+ *
+ * Copies made by the library (WEIR_SEND_COPY) are copied again by the kernel: they are small.
+ */
+enum weir_zerocopy {
+	WEIR_ZEROCOPY_DEFAULT = 0,
+	WEIR_ZEROCOPY_AUTO,
+	WEIR_ZEROCOPY_NEVER,
+	WEIR_ZEROCOPY_ALWAYS,
 };
 
 /**
@@ -112,6 +131,11 @@ enum weir_pressure {
  *	of a send; what was copied out does not count.
  * @group: engines that share a NIC and the connections of their listeners (group.h); the engine
  *	takes a reference.  NULL for none.
+ * @zerocopy: WEIR_ZEROCOPY_*.
+ * @reserved2: 0.
+ * @released: called by the callback layer for WEIR_EVENT_RELEASED: @ev->gen says what was
+ *	released, @ev->res how its sends ended; NULL: nothing to do.
+ * @user: for @released.
  */
 struct weir_engine_opts {
 	size_t size;
@@ -138,6 +162,10 @@ struct weir_engine_opts {
 	enum weir_pressure pressure;
 	uint64_t hold_max_bytes;
 	struct weir_group *group;
+	enum weir_zerocopy zerocopy;
+	uint32_t reserved2;
+	void (*released)(struct weir_engine *e, const struct weir_event *ev, void *user);
+	void *user;
 };
 
 /**
@@ -162,6 +190,8 @@ struct weir_engine_opts {
  * @WEIR_EVENT_PRESSURE: res 1: @sock keeps more than weir_engine_opts.hold_max_bytes, and what
  *	weir_engine_opts.pressure says begins; @sock NULL: an area is nearly used up, release what
  *	can be released.  res 0: that is over.
+ * @WEIR_EVENT_RELEASED: all memory of a generation of a context (ctx.h) is the application's:
+ *	event.gen; res 0, or the first -errno of its sends.
  */
 enum weir_event_type {
 	WEIR_EVENT_NONE = 0,
@@ -176,6 +206,7 @@ enum weir_event_type {
 	WEIR_EVENT_MESSAGE,
 	WEIR_EVENT_TIMER,
 	WEIR_EVENT_PRESSURE,
+	WEIR_EVENT_RELEASED,
 };
 
 /**
@@ -206,6 +237,21 @@ struct weir_timer {
 };
 
 /**
+ * struct weir_generation - a generation of a context that has ended (ctx.h).
+ * @tag: the context's.
+ * @number: the generation's, from 0.
+ * @bytes: payload of its sends that the kernel took.
+ * @copied_bytes: of these, what was copied, as far as is known: by the library's choice, or so said
+ *	by the kernel.
+ */
+struct weir_generation {
+	uint64_t tag;
+	uint64_t number;
+	uint64_t bytes;
+	uint64_t copied_bytes;
+};
+
+/**
  * struct weir_event - one thing that happened; see enum weir_event_type for the fields in use.
  * @type: kind.
  * @res: result: 0, bytes or -errno.
@@ -217,6 +263,7 @@ struct weir_timer {
  * @tag: SENT: the tag given to the send.
  * @msg: MESSAGE: the message.
  * @timer: TIMER: the timer.
+ * @gen: RELEASED: the generation.
  */
 struct weir_event {
 	enum weir_event_type type;
@@ -232,6 +279,7 @@ struct weir_event {
 		uint64_t tag;
 		struct weir_msg *msg;
 		struct weir_timer *timer;
+		struct weir_generation gen;
 	};
 };
 
@@ -263,6 +311,10 @@ struct weir_event {
  * @pressures: times a socket kept more than its share (WEIR_EVENT_PRESSURE).
  * @spilled_bytes: payload copied out of an area because of that.
  * @moved: accepted connections that were given to another engine of the group.
+ * @tx_zc_requests: send requests for zero copy whose memory the kernel has released.
+ * @tx_zc_copied: of these, those that the kernel says it has copied.
+ * @tx_zc_refused: requests for zero copy that were refused (limits, path) and sent with a copy.
+ * @tx_unreleased: requests for zero copy whose memory is in use now.
  */
 struct weir_engine_stats {
 	uint64_t waits;
@@ -289,6 +341,10 @@ struct weir_engine_stats {
 	uint64_t pressures;
 	uint64_t spilled_bytes;
 	uint64_t moved;
+	uint64_t tx_zc_requests;
+	uint64_t tx_zc_copied;
+	uint64_t tx_zc_refused;
+	uint64_t tx_unreleased;
 };
 
 /**
@@ -440,6 +496,22 @@ WEIR_API const char *weir_engine_why(const struct weir_engine *e);
  * Return: the area, owned by the engine; NULL before the first stream receives.
  */
 WEIR_API struct weir_area *weir_engine_area(const struct weir_engine *e);
+
+/**
+ * weir_engine_send_area() - register an area's memory with the kernel for sends without a copy.
+ * @e: the engine.
+ * @area: the area; the engine keeps a reference until it is closed.
+ * @reterr: error record or NULL.
+ *
+ * Sends of memory that lies in it then find their pages pinned already (io_uring registered
+ * buffers); nothing else changes.  It costs locked memory (RLIMIT_MEMLOCK without CAP_IPC_LOCK).
+ *
+ * Return: 0, also where the area was given before; -ENOTSUP where plane or kernel have no
+ * registered buffers for zero copy; -ENOMEM over a limit; -EFAULT for memory without pages (a
+ * dma-buf); -ENOSPC: too many areas.  Sends from it work in any case.
+ */
+WEIR_API int weir_engine_send_area(struct weir_engine *e, struct weir_area *area,
+				   struct weir_error *reterr);
 
 /**
  * weir_engine_get_stats() - read the counters.

@@ -58,6 +58,8 @@ struct weir_sock_ops {
 #define WEIR_SOCK_NO_GSO (1u << 5)    /* UDP: every datagram a packet of its own */
 #define WEIR_SOCK_NO_LOWAT (1u << 6)  /* TCP: never raise the receive low-water mark */
 #define WEIR_SOCK_NO_STEER (1u << 7)  /* no rule for it on the engine's own NIC */
+#define WEIR_SOCK_ZEROCOPY (1u << 8)  /* its sends have WEIR_SEND_ZEROCOPY, or */
+#define WEIR_SOCK_PLAIN (1u << 9)     /* WEIR_SEND_PLAIN, where they have neither */
 
 /**
  * struct weir_sock_opts - how a socket is made.
@@ -178,8 +180,11 @@ WEIR_API WEIR_MUST_CHECK int weir_adopt(struct weir_engine *e, int fd,
 					struct weir_sock **retsock, struct weir_error *reterr);
 
 /* Flags of the send calls. */
-#define WEIR_SEND_COPY (1u << 0) /* the library copies the data: it is the caller's on return */
-#define WEIR_SEND_MORE (1u << 1) /* more follows: the kernel may hold a partial segment back */
+#define WEIR_SEND_COPY (1u << 0)     /* the library copies the data: it is the caller's on return */
+#define WEIR_SEND_MORE (1u << 1)     /* more follows: the kernel may hold a partial segment back */
+#define WEIR_SEND_FLUSH (1u << 2)    /* weir_ctx_send(): the last send of its generation */
+#define WEIR_SEND_ZEROCOPY (1u << 3) /* without a copy wherever the kernel can */
+#define WEIR_SEND_PLAIN (1u << 4)    /* the kernel copies the data */
 
 /**
  * weir_sock_send() - queue data for a stream or a connected datagram socket.
@@ -193,6 +198,11 @@ WEIR_API WEIR_MUST_CHECK int weir_adopt(struct weir_engine *e, int fd,
  * else is queued; a small write to a stream that was the only one of its batch many times before
  * is given to it at once.  Streams keep the order; a partial write is continued.  On SCTP each
  * call is one message (weir_sock_send_sctp() says on which stream).
+ *
+ * Whether the kernel copies the data is said by @flags, else by the socket's options, else by the
+ * engine's (weir_engine_opts.zerocopy).  A write without a copy ends (WEIR_EVENT_SENT) when the
+ * peer has acknowledged all of it, on UDP when it has left the machine; the events of a socket come
+ * in the order of its sends.  tx_queue_max counts it only until the kernel has taken it.
  *
  * Return: 0; -ENOBUFS where the transmit queue is full (WEIR_EVENT_WRITABLE follows); -EPIPE
  * after a failure, weir_sock_shutdown() or close; -EINVAL; -EMSGSIZE; -ENOMEM.
@@ -241,8 +251,11 @@ WEIR_API WEIR_MUST_CHECK int weir_sock_sendto(struct weir_sock *s, const void *d
  *	On SCTP it is a message; one that came over SCTP keeps stream number, PPID and order.
  *	A part of a message (WEIR_SLICE_MORE, and what follows it) is to be put together first,
  *	and a train of datagrams to be sent datagram by datagram (weir_sock_send_sctp()).
- * @flags: WEIR_SEND_MORE.
+ * @flags: WEIR_SEND_MORE, WEIR_SEND_ZEROCOPY, WEIR_SEND_PLAIN.
  * @tag: as weir_sock_send().
+ *
+ * While half of its area is held, by sends or otherwise, a slice is sent with a copy, whatever was
+ * asked for: what a peer does not take must not stop all receiving.
  *
  * Return: as weir_sock_send(); on SCTP -EINVAL for a notification, a part of a message, a train.
  */
@@ -271,6 +284,9 @@ WEIR_API void weir_sock_finish(struct weir_sock *s);
 /**
  * weir_sock_close() - close now; queued sends that did not end have -ECANCELED events.
  * @s: the socket, or NULL; a second call is legal until WEIR_EVENT_CLOSED.
+ *
+ * What the kernel still sends from the application's memory (sends without a copy) is waited for,
+ * up to ten seconds; then the connection is reset, and the memory with it.
  *
  * No events but SENT and CLOSED follow, save an ACCEPTED of a listener that is in the present
  * batch already: its connection is yours.  Slices of this socket, held or in the present batch,
@@ -384,6 +400,10 @@ WEIR_API const char *weir_sock_why(const struct weir_sock *s);
  * @tx_partial: requests that sent less than asked.
  * @tx_queued: writes waiting or in flight now, counted as for tx_queue_max.
  * @tx_queued_bytes: their bytes.
+ * @tx_zc_bytes: of @tx_bytes, sent by requests for zero copy whose memory the kernel has released.
+ * @tx_zc_copied_bytes: of these, by requests that the kernel says it has copied (the path cannot
+ *	do without, or the data went into one packet with another request's).
+ * @tx_unreleased: requests without a copy whose memory is in use now.
  */
 struct weir_sock_stats {
 	uint64_t rx_bytes;
@@ -396,6 +416,9 @@ struct weir_sock_stats {
 	uint64_t tx_partial;
 	uint64_t tx_queued;
 	uint64_t tx_queued_bytes;
+	uint64_t tx_zc_bytes;
+	uint64_t tx_zc_copied_bytes;
+	uint64_t tx_unreleased;
 };
 
 /**

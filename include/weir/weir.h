@@ -12,6 +12,7 @@
 
 #include <weir/area.h>
 #include <weir/base.h>
+#include <weir/ctx.h>
 #include <weir/engine.h>
 #include <weir/group.h>
 #include <weir/ifq.h>

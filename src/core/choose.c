@@ -19,8 +19,9 @@
 #include "core.h"
 
 static const char *const part_names[] = {
-	"accept", "recv", "bufring", "incremental", "bundle", "minwait", "files",  "ringfd",
-	"defer",  "napi", "lowat",   "gro",	    "gso",    "link",	 "direct", "mixed",
+	"accept", "recv",   "bufring", "incremental", "bundle", "minwait",
+	"files",  "ringfd", "defer",   "napi",	      "lowat",	"gro",
+	"gso",	  "link",   "direct",  "mixed",	      "zc",	"buffers",
 };
 
 static int part_bit(const char *name, size_t len, uint32_t *bits)
@@ -45,7 +46,7 @@ int weir_choose_without(const char *text, uint32_t *ret, struct weir_error *rete
 			return weir_error_set(reterr, -EINVAL, "WEIR_WITHOUT", text,
 					      "legal names: accept recv bufring incremental bundle "
 					      "minwait files ringfd defer napi lowat gro gso link "
-					      "direct mixed");
+					      "direct mixed zc buffers");
 		text += len + (text[len] == ',');
 	}
 	*ret |= bits;
@@ -81,7 +82,9 @@ static int try(struct weir_engine *e, const struct weir_plane_ops *ops, struct w
 		if (r)
 			return r;
 	}
-	return e->c.ops->open(e, err);
+	r = e->c.ops->open(e, err);
+	e->c.zerocopy = !r && e->c.ops->zerocopy && e->c.ops->zerocopy(e);
+	return r;
 }
 
 static void refusal(char *to, size_t bytes, const char *plane, const struct weir_error *err)

@@ -31,6 +31,13 @@ struct weir_copy {
 	_Alignas(16) char data[];
 };
 
+/** Whether a write goes without a copy (weir_tx.zc). */
+enum weir_tx_zc {
+	WEIR_TX_AUTO = 0, /* where that was learnt to pay */
+	WEIR_TX_PLAIN,	  /* no */
+	WEIR_TX_FORCED,	  /* where the kernel can */
+};
+
 /**
  * struct weir_tx - one queued write, or one piece of it.
  * @next: queue or free list.
@@ -45,6 +52,9 @@ struct weir_copy {
  * @join: the next entry belongs to the same datagram.
  * @more: WEIR_SEND_MORE.
  * @sctp: an SCTP message with stream, flags, @ppid and @assoc_id of its own.
+ * @zc: enum weir_tx_zc.
+ * @copied: the kernel has copied some of it, or all.
+ * @lent: the kernel was given some of its memory without a copy.
  * @peer_len: bytes of @peer, 0 for the connected peer.
  * @copy: memory of its own.
  * @pool: pool of a slice that is being sent; it has no @copy.
@@ -52,6 +62,9 @@ struct weir_copy {
  * @peer: where to.
  * @assoc_id: SCTP: the same as an association, where there is no peer.
  * @ppid: SCTP: in network byte order.
+ * @ctx: its context, plus 1; 0 for none.
+ * @generation: the context's, its low bits.
+ * @res: once it has ended: 0 or -errno.
  */
 struct weir_tx {
 	struct weir_tx *next;
@@ -73,9 +86,12 @@ struct weir_tx {
 		};
 	};
 	uint8_t peer_len;
-	bool join;
-	bool more;
-	bool sctp;
+	bool join : 1;
+	bool more : 1;
+	bool sctp : 1;
+	bool copied : 1;
+	bool lent : 1;
+	uint8_t zc;
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;
@@ -83,6 +99,51 @@ struct weir_tx {
 		int32_t assoc_id;
 	} peer;
 	uint32_t ppid;
+	uint32_t ctx;
+	uint32_t generation;
+	int32_t res;
+};
+
+/**
+ * struct weir_gen - a generation of a context that has not ended (ctx.c).
+ * @bytes: of its writes that have ended.
+ * @copied: of these, with a copy.
+ * @pending: writes that have not ended.
+ * @res: first error of them.
+ * @used: it has, or had, writes.
+ */
+struct weir_gen {
+	uint64_t bytes;
+	uint64_t copied;
+	uint32_t pending;
+	int32_t res;
+	bool used;
+};
+
+/**
+ * struct weir_ctx - a context (ctx.c).
+ * @tag: the application's.
+ * @head: oldest generation that has not ended; the open one where all others have.
+ * @open: the open one.
+ * @gens: those of @head to @open, each at its number modulo @cap.
+ * @cap: a power of two.
+ */
+struct weir_ctx {
+	uint64_t tag;
+	uint64_t head;
+	uint64_t open;
+	struct weir_gen *gens;
+	uint32_t cap;
+};
+
+/**
+ * struct weir_ctxs - contexts of an engine (ctx.c).
+ * @list: the contexts; NULL: none are registered.
+ * @count: how many.
+ */
+struct weir_ctxs {
+	struct weir_ctx *list;
+	uint32_t count;
 };
 
 /**
@@ -267,12 +328,15 @@ struct weir_engine {
 
 	struct weir_tx *tx_free;
 	struct weir_txop *op_free;
+	struct weir_zc *zc_free;
 	struct weir_copy *copy_free[WEIR_COPY_CLASSES];
 	void **chunks;
 	unsigned chunk_count, chunk_cap;
 
 	struct weir_pace pace;
 	uint64_t lone_batch;
+	struct weir_ctxs ctxs;
+	struct weir_zcpicks *zcpick;
 	struct weir_holds holds;
 	struct weir_budget budget;
 	struct weir_area *given_area;
@@ -282,7 +346,7 @@ struct weir_engine {
 	struct weir_member *member;
 	enum weir_plane plane_id;
 	char why[512];
-	char sock_why[200];
+	char sock_why[768];
 };
 
 /* engine.c */
@@ -390,27 +454,117 @@ void weir_unix_remember(struct weir_sock *s, const struct weir_addr *a);
 void weir_unix_forget(struct weir_sock *s);
 
 /* txq.c */
+#define WEIR_LONE_MIN 16 /* flushes in a row of one write each, before one that does not wait */
+
 void weir_txq_init(struct weir_sock *s);
 void weir_txq_dirty(struct weir_sock *s);
 void weir_txq_flush_all(struct weir_engine *e);
 void weir_txq_complete(struct weir_txop *op, int res);
 void weir_txq_cancel_all(struct weir_sock *s, int res);
 void weir_txq_kick(struct weir_engine *e);
-int weir_txq_may_send(struct weir_sock *s, unsigned flags, unsigned legal, unsigned pieces);
-struct weir_tx *weir_txq_make(struct weir_sock *s, const void *data, size_t len, unsigned flags);
 void weir_txq_append(struct weir_sock *s, struct weir_tx *t);
-int weir_tx_set_peer(const struct weir_sock *s, struct weir_tx *t, const struct sockaddr *peer);
+
+/** weir_txq_broken() - nothing can be sent any more, because of @res. */
+void weir_txq_broken(struct weir_sock *s, int res);
+
+/** weir_txq_count() - @bytes of @asked were sent. */
+void weir_txq_count(struct weir_sock *s, size_t bytes, size_t asked);
+
+/** weir_txq_transient() - an error of the moment, not of the connection. */
+static inline bool weir_txq_transient(int res)
+{
+	return res == -ENOBUFS || res == -ENOMEM || res == -EINTR;
+}
+
+/* send.c */
+
+/** weir_send_check() - may @s send now, @pieces entries with @flags? 0 or -errno. */
+int weir_send_check(struct weir_sock *s, unsigned flags, unsigned legal, unsigned pieces);
+
+/** weir_send_make() - a queue entry; NULL where memory is out. */
+struct weir_tx *weir_send_make(struct weir_sock *s, const void *data, size_t len, unsigned flags);
+
+/** weir_send_peer() - @peer, or the connected one, becomes the entry's; 0 or -errno. */
+int weir_send_peer(const struct weir_sock *s, struct weir_tx *t, const struct sockaddr *peer);
+
+/* zc.c */
+
+/** weir_zc_wanted() - is the next request of this socket to go without a copy? */
+bool weir_zc_wanted(struct weir_sock *s);
+
+/** weir_zc_begin() - @op, which was built, becomes a request for zero copy; false: no memory. */
+bool weir_zc_begin(struct weir_txop *op);
+
+/**
+ * weir_zc_sent() - before its result is looked at: the request for zero copy was taken or refused.
+ * @op: the request; op->res says which.
+ *
+ * Return: true where nothing was sent and its writes have to be sent with a copy, or later.
+ */
+bool weir_zc_sent(struct weir_txop *op);
+
+/** weir_zc_ended() - a write has left the queue: its memory may have to wait for the kernel. */
+void weir_zc_ended(struct weir_sock *s, struct weir_tx *t, int res);
+
+/** weir_zc_released() - the kernel has let go of the memory of a request. */
+void weir_zc_released(struct weir_zc *zc, bool copied);
+
+/** weir_zc_drain() - writes end whose memory is free. */
+void weir_zc_drain(struct weir_sock *s);
+
+/** weir_zc_closing() - the socket closes: its connection must not keep memory for ever. */
+void weir_zc_closing(struct weir_sock *s);
+
+/** weir_zc_purge() - the connection is reset, and what it still had to send is thrown away. */
+void weir_zc_purge(struct weir_sock *s);
+
+/* ctx.c */
+
+/**
+ * weir_ctx_join() - the open generation of a context is given more writes.
+ * @e: the engine.
+ * @ctx: number of the context.
+ * @first: the writes, in a list; set to the generation.
+ * @flags: with WEIR_SEND_FLUSH they are the last ones.
+ */
+void weir_ctx_join(struct weir_engine *e, unsigned ctx, struct weir_tx *first, unsigned flags);
+
+/** weir_ctx_room() - 0 where that will go; -ENOENT, -ENOBUFS or -ENOMEM. */
+int weir_ctx_room(struct weir_engine *e, unsigned ctx, unsigned flags);
+
+/** weir_ctx_ended() - a write of a context has ended, and its memory is free. */
+void weir_ctx_ended(struct weir_engine *e, const struct weir_tx *t);
+
+/** weir_ctxs_fini() - free the tables. */
+void weir_ctxs_fini(struct weir_engine *e);
 
 /* txmem.c */
 struct weir_tx *weir_tx_new(struct weir_engine *e);
 void weir_tx_release(struct weir_engine *e, struct weir_tx *t);
+
+/** weir_tx_let_go() - a copy or a slice that it has is needed no more. */
+void weir_tx_let_go(struct weir_engine *e, struct weir_tx *t);
 struct weir_txop *weir_txop_new(struct weir_engine *e);
 void weir_txop_release(struct weir_engine *e, struct weir_txop *op);
+struct weir_zc *weir_zc_new(struct weir_engine *e);
+void weir_zc_free(struct weir_engine *e, struct weir_zc *zc);
 struct weir_copy *weir_copy_new(struct weir_engine *e, size_t bytes);
 void weir_copy_release(struct weir_engine *e, struct weir_copy *copy);
 
 /* txbuild.c */
-struct weir_txop *weir_txop_build(struct weir_sock *s);
+
+/** weir_txop_build() - a request of the head of the queue, @zc: to go without a copy. */
+struct weir_txop *weir_txop_build(struct weir_sock *s, bool zc);
+
+/** weir_txop_segment() - between requests: let the socket know the segments of its trains. */
+void weir_txop_segment(struct weir_sock *s);
+
+/** weir_tx_differs() - is a write to be copied (@zc: not) where its request is not (is)? */
+bool weir_tx_differs(const struct weir_sock *s, const struct weir_tx *t, bool zc);
+
+/** weir_txop_peek() - how many bytes that request would have. */
+size_t weir_txop_peek(const struct weir_sock *s);
+
 int weir_tx_explode(struct weir_engine *e, struct weir_tx *list);
 
 /* sctp.c */
@@ -426,6 +580,18 @@ void weir_timers_run(struct weir_engine *e);
 
 /* loop.c */
 uint64_t weir_loop_next_ns(const struct weir_engine *e);
+
+/** weir_loop_end_ns() - reads the clock: what it shows in @timeout_us; UINT64_MAX for -1. */
+uint64_t weir_loop_end_ns(struct weir_engine *e, int64_t timeout_us);
+
+/**
+ * weir_loop_pump() - one round without handing events out: they stay queued.
+ * @e: the engine.
+ * @end_ns: not longer.
+ *
+ * Return: 0; -ENOBUFS where there is no room for more events; what the plane's wait returns.
+ */
+int weir_loop_pump(struct weir_engine *e, uint64_t end_ns);
 
 /* post.c */
 int weir_post_init(struct weir_engine *e, struct weir_error *reterr);
@@ -508,5 +674,7 @@ void weir_tie_share(struct weir_tie *tie, const struct weir_tie *from);
 
 /** weir_tie_end() - the rule goes with the last socket that has it; blocks for that. */
 void weir_tie_end(struct weir_tie *tie);
+
+#include "zcpick.h"
 
 #endif

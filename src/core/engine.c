@@ -23,7 +23,8 @@
 
 #include "core.h"
 
-#define CLOSE_TRIES 2000
+#define CLOSE_NS 20000000000ull
+#define RELEASE_NS 2000000000ull /* then connections are reset that keep memory */
 #define STREAM_BYTES (16u << 20)
 
 void *weir_engine_alloc(struct weir_engine *e, size_t bytes)
@@ -137,11 +138,11 @@ static int check(const struct weir_engine_opts *o, struct weir_error *reterr)
 {
 	if (o->flags)
 		return bad(reterr, "flags", "no flag is defined: set it to 0");
-	if (o->reserved)
+	if (o->reserved || o->reserved2)
 		return bad(reterr, "reserved", "zero the structure before setting its fields");
 	if ((unsigned)o->plane > WEIR_PLANE_ZCRX)
 		return bad(reterr, "plane", "only WEIR_PLANE_* are legal");
-	if (o->without >> 16)
+	if (o->without >> 18)
 		return bad(reterr, "without", "only WEIR_WITHOUT_* are legal");
 	if (o->buffer_bytes && (o->buffer_bytes < 4096 || o->buffer_bytes > 1u << 30 ||
 				(o->buffer_bytes & (o->buffer_bytes - 1))))
@@ -155,12 +156,33 @@ static int check(const struct weir_engine_opts *o, struct weir_error *reterr)
 		return bad(reterr, "provider", "only WEIR_PROVIDER_* are legal");
 	if ((unsigned)o->pressure > WEIR_PRESSURE_TELL)
 		return bad(reterr, "pressure", "only WEIR_PRESSURE_* are legal");
+	if ((unsigned)o->zerocopy > WEIR_ZEROCOPY_ALWAYS)
+		return bad(reterr, "zerocopy", "only WEIR_ZEROCOPY_* are legal");
 	if (o->queue_count > WEIR_IFQS_MAX)
 		return bad(reterr, "queue_count", "an engine has at most 16 queues");
 	if (o->refill_entries > 32768)
 		return bad(reterr, "refill_entries", "at most 32768");
 	if (o->sq_entries > 32768 || o->cq_entries > 65536)
 		return bad(reterr, "sq_entries", "at most 32768 (cq_entries: 65536)");
+	return 0;
+}
+
+static int zerocopy(struct weir_engine_opts *o, struct weir_error *reterr)
+{
+	const char *text = getenv("WEIR_ZEROCOPY");
+
+	if (o->zerocopy != WEIR_ZEROCOPY_DEFAULT)
+		return 0;
+	o->zerocopy = WEIR_ZEROCOPY_AUTO;
+	if (!text || !*text || !strcmp(text, "auto"))
+		return 0;
+	if (!strcmp(text, "never"))
+		o->zerocopy = WEIR_ZEROCOPY_NEVER;
+	else if (!strcmp(text, "always"))
+		o->zerocopy = WEIR_ZEROCOPY_ALWAYS;
+	else
+		return weir_error_set(reterr, -EINVAL, "WEIR_ZEROCOPY", text,
+				      "legal values: auto never always");
 	return 0;
 }
 
@@ -193,6 +215,9 @@ static int defaults(struct weir_engine *e, struct weir_error *reterr)
 		o->ifname = getenv("WEIR_IFNAME");
 	if (!o->fault)
 		o->fault = getenv("WEIR_FAULT");
+	r = zerocopy(o, reterr);
+	if (r)
+		return r;
 	e->c.without = o->without;
 	return weir_choose_without(getenv("WEIR_WITHOUT"), &e->c.without, reterr);
 }
@@ -295,17 +320,21 @@ static void close_socks(struct weir_engine *e)
 {
 	struct weir_wait w = { .timeout_ns = 10000000, .want = 1 };
 	struct weir_event ev[16];
+	uint64_t begun = weir_clock_ns();
 	struct weir_sock *s;
 	int n;
 
 	for (s = e->socks; s; s = s->all_next)
 		weir_sock_close(s);
-	for (int i = 0; e->socks && i < CLOSE_TRIES; i++) {
+	while (e->socks && weir_clock_ns() - begun < CLOSE_NS) {
 		while ((n = (int)weir_event_hand_out(e, ev, 16)) > 0)
 			weir_engine_done(e, (unsigned)n);
 		weir_engine_done(e, 0);
 		if (e->socks)
 			wait_once(e, &w);
+		if (weir_clock_ns() - begun > RELEASE_NS)
+			for (s = e->socks; s; s = s->all_next)
+				weir_zc_purge(s);
 	}
 }
 
@@ -327,6 +356,8 @@ void weir_engine_close(struct weir_engine *e)
 		close_socks(e);
 		e->c.ops->close(e);
 	}
+	weir_zcpick_fini(e);
+	weir_ctxs_fini(e);
 	weir_holds_fini(e);
 	weir_budget_fini(e);
 	weir_pool_free(e->c.stream_pool);
@@ -358,10 +389,15 @@ const char *weir_engine_why(const struct weir_engine *e)
 const char *weir_sock_why(const struct weir_sock *s)
 {
 	struct weir_engine *e = s->engine;
+	char *text = e->sock_why;
+	size_t room = sizeof(e->sock_why), at;
 
-	if (s->plane->why && s->plane->why(s, e->sock_why, sizeof(e->sock_why)))
-		return e->sock_why;
-	return e->why;
+	if (!s->plane->why || !s->plane->why(s, text, room))
+		snprintf(text, room, "%s", e->why);
+	at = strlen(text);
+	if (at + 3 < room && weir_zcpick_why(s, text + at + 2, room - at - 2))
+		memcpy(text + at, "; ", 2);
+	return text;
 }
 
 struct weir_area *weir_engine_area(const struct weir_engine *e)
@@ -395,6 +431,19 @@ int weir_engine_add_area(struct weir_engine *e, unsigned i, struct weir_area *ar
 		return weir_error_set(reterr, -ENOENT, "weir_engine_add_area", "queue",
 				      "the engine has no such interface queue: %s", e->why);
 	return e->c.ops->add_area(e, i, area, reterr);
+}
+
+int weir_engine_send_area(struct weir_engine *e, struct weir_area *area, struct weir_error *reterr)
+{
+	const char *stage = "weir_engine_send_area";
+
+	if (!e || !area)
+		return weir_error_set(reterr, -EINVAL, stage, e ? "area" : "engine",
+				      "it must not be NULL");
+	if (!e->c.zerocopy || !e->c.ops->send_area)
+		return weir_error_set(reterr, -ENOTSUP, stage, "plane",
+				      "no registered buffers for zero copy: %s", e->why);
+	return e->c.ops->send_area(e, area, reterr);
 }
 
 void weir_engine_get_stats(const struct weir_engine *e, struct weir_engine_stats *ret)

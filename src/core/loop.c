@@ -40,6 +40,7 @@ static void prepare(struct weir_engine *e)
 	if (e->budget.low_count)
 		weir_pressure_recover(e);
 	weir_sock_feed_starved(e);
+	weir_zcpick_cycle(e);
 	weir_txq_flush_all(e);
 }
 
@@ -121,6 +122,22 @@ static void take_stop(struct weir_engine *e)
 	weir_post_clear(e);
 }
 
+uint64_t weir_loop_end_ns(struct weir_engine *e, int64_t timeout_us)
+{
+	e->c.now_ns = weir_clock_ns();
+	if (timeout_us < 0 || timeout_us >= INT64_MAX / 2000)
+		return UINT64_MAX;
+	return e->c.now_ns + (uint64_t)timeout_us * WEIR_NS_PER_US;
+}
+
+int weir_loop_pump(struct weir_engine *e, uint64_t end_ns)
+{
+	if (!weir_core_room(e, WEIR_SLICES_MAX / 4))
+		return -ENOBUFS;
+	prepare(e);
+	return attempt(e, end_ns);
+}
+
 static int collect(struct weir_engine *e, int64_t timeout_us)
 {
 	uint64_t end_ns = UINT64_MAX;
@@ -128,9 +145,7 @@ static int collect(struct weir_engine *e, int64_t timeout_us)
 
 	/* Without deadlines the time of the last batch will do: a look at the clock is not free. */
 	if (timeout_us >= 0 || weir_loop_next_ns(e) != UINT64_MAX || spins_for_a_while(e))
-		e->c.now_ns = weir_clock_ns();
-	if (timeout_us >= 0 && timeout_us < INT64_MAX / 2000)
-		end_ns = e->c.now_ns + (uint64_t)timeout_us * WEIR_NS_PER_US;
+		end_ns = weir_loop_end_ns(e, timeout_us);
 	for (;;) {
 		prepare(e);
 		if (have_events(e)) {
@@ -255,6 +270,9 @@ static void call(struct weir_engine *e, struct weir_event *ev)
 	} else if (ev->type == WEIR_EVENT_TIMER) {
 		if (ev->timer->fn)
 			ev->timer->fn(e, ev->timer);
+	} else if (ev->type == WEIR_EVENT_RELEASED) {
+		if (e->c.opts.released)
+			e->c.opts.released(e, ev, e->c.opts.user);
 	} else if (ev->sock) {
 		call_sock(ev);
 	}

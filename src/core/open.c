@@ -23,7 +23,8 @@
 
 #define SOCK_FLAGS                                                                       \
 	(WEIR_SOCK_PAUSED | WEIR_SOCK_NODELAY | WEIR_SOCK_REUSEPORT | WEIR_SOCK_V6ONLY | \
-	 WEIR_SOCK_NO_GRO | WEIR_SOCK_NO_GSO | WEIR_SOCK_NO_LOWAT | WEIR_SOCK_NO_STEER)
+	 WEIR_SOCK_NO_GRO | WEIR_SOCK_NO_GSO | WEIR_SOCK_NO_LOWAT | WEIR_SOCK_NO_STEER | \
+	 WEIR_SOCK_ZEROCOPY | WEIR_SOCK_PLAIN)
 
 static int read_opts(struct weir_engine *e, struct weir_sock_opts *o,
 		     const struct weir_sock_opts *from, struct weir_error *reterr)
@@ -39,6 +40,9 @@ static int read_opts(struct weir_engine *e, struct weir_sock_opts *o,
 	if (o->flags & ~(uint32_t)SOCK_FLAGS)
 		return weir_error_set(reterr, -EINVAL, "weir_sock_opts", "flags",
 				      "only WEIR_SOCK_* are legal");
+	if ((o->flags & WEIR_SOCK_ZEROCOPY) && (o->flags & WEIR_SOCK_PLAIN))
+		return weir_error_set(reterr, -EINVAL, "weir_sock_opts", "flags",
+				      "WEIR_SOCK_ZEROCOPY or WEIR_SOCK_PLAIN, not both");
 	if (o->reserved || o->reserved2 || o->backlog < 0)
 		return weir_error_set(reterr, -EINVAL, "weir_sock_opts",
 				      o->backlog < 0 ? "backlog" : "reserved",

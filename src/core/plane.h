@@ -56,6 +56,8 @@ struct weir_plane_ops;
 struct weir_plane_up;
 struct weir_tx;
 struct weir_unix_name;
+struct weir_zc;
+struct weir_zcpick;
 
 /**
  * enum weir_sock_kind - what a socket is.
@@ -79,9 +81,10 @@ enum weir_sock_kind { WEIR_STREAM, WEIR_LISTENER, WEIR_DGRAM };
  * @res: result, kept until its turn.
  * @done: @res is valid.
  * @plane_word: the plane's own; 0 when given to send().
+ * @zc: to be sent without a copy; NULL: with one.
  */
 struct weir_txop {
-	struct weir_txop *next;
+	_Alignas(16) struct weir_txop *next; /* planes keep bits below */
 	struct weir_sock *sock;
 	struct weir_tx *first;
 	size_t bytes;
@@ -93,6 +96,34 @@ struct weir_txop {
 	int32_t res;
 	bool done;
 	uint64_t plane_word;
+	struct weir_zc *zc;
+};
+
+/**
+ * struct weir_zc - one request for zero copy, from its start until its memory is released (zc.c).
+ * @next: its socket's list, in the order of the requests; or the free list.
+ * @sock: the socket.
+ * @op: the request, until up->sent().
+ * @first: writes that end with it, in order.
+ * @last: where the next one is appended.
+ * @bytes: what the kernel took.
+ * @plane_word: the plane's own; 0 at first.
+ * @live: it is in use.
+ * @accepted: up->sent() was.
+ * @released: up->released() was.
+ * @copied: the kernel says that it copied.
+ */
+struct weir_zc {
+	_Alignas(16) struct weir_zc *next;
+	struct weir_sock *sock;
+	struct weir_txop *op;
+	struct weir_tx *first, **last;
+	size_t bytes;
+	uint64_t plane_word;
+	bool live;
+	bool accepted;
+	bool released;
+	bool copied;
 };
 
 /**
@@ -138,7 +169,9 @@ struct weir_lowat {
  * @plane_slot: the plane's: registered file slot, -1 for none.
  * @plane_bits: the plane's own flags.
  * @plane_left: the plane's: bytes that the receive in flight may still bring.
+ * @plane_notes: the plane's: of @plane_refs, notifications whose requests have ended.
  * @plane_next: the plane's own list link.
+ * @plane_zc: the plane's own, of a socket that sends without a copy; NULL before the first request.
  * @tx_head: queued writes that no request covers.
  * @ops_head: requests in flight, in order.
  *
@@ -156,7 +189,9 @@ struct weir_sock {
 	int plane_slot;
 	uint32_t plane_bits;
 	uint32_t plane_left;
+	uint32_t plane_notes;
 	struct weir_sock *plane_next;
+	void *plane_zc;
 
 	bool paused : 1;      /* the application wants no data */
 	bool connecting : 1;  /* connect in flight */
@@ -184,6 +219,8 @@ struct weir_sock {
 	bool kept_over : 1;	 /* keeps more than it may (pressure.c) */
 	bool rx_held_up : 1;	 /* nothing is received because of that */
 	bool rx_spills : 1;	 /* what is received is copied out because of that */
+	bool zc_never : 1;	 /* the kernel sends nothing without a copy here */
+	bool segment_off : 1;	 /* segment_set is to be taken back, for good */
 
 	const struct weir_sock_ops *ops;
 	void *user;
@@ -202,6 +239,16 @@ struct weir_sock {
 	uint64_t tx_bytes_queued;
 	int32_t lone_writes; /* flushes in a row of one whole write; below 0 after a wrong guess */
 
+	struct weir_zc *zc_head, **zc_tail; /* requests for zero copy, not released, in order */
+	struct weir_zc *zc_last;	    /* the last one of these that was taken */
+	uint32_t zc_count;		    /* how many */
+	uint32_t zc_from;		    /* requests of so many bytes go without a copy */
+	struct weir_zcpick *zcpick;	    /* how that is learnt (zcpick.c) */
+	uint8_t zc_mode;		    /* enum weir_tx_zc of sends that do not say */
+	uint8_t segment_run;		    /* trains of segment_last bytes in a row */
+	uint16_t segment_last;
+	uint16_t segment_set; /* the socket's own UDP_SEGMENT; 0: none */
+
 	struct weir_addr *connect_to;	/* while connecting */
 	struct weir_timer *linger;	/* while finishing */
 	struct weir_unix_name *name_of; /* listener at a path that it must remove */
@@ -210,6 +257,7 @@ struct weir_sock {
 	struct {
 		uint64_t rx_bytes, rx_copied, rx_datagrams, rx_completions;
 		uint64_t tx_bytes, tx_datagrams, tx_requests, tx_partial;
+		uint64_t tx_zc_bytes, tx_zc_copied;
 	} stats;
 	uint64_t kept_bytes;   /* buffers its held pieces keep */
 	uint32_t keeps_plus_1; /* first of them (pressure.c) */
@@ -288,7 +336,9 @@ struct weir_wait {
  *	sends a part: they are sent in order; if one sends less than asked or fails, all behind it
  *	send nothing and are reported with -ECANCELED.  Each has exactly one up->sent(), in any
  *	order.  0 is reported only for requests of no bytes.  -EAGAIN: no room; up->writable()
- *	follows later.
+ *	follows later.  A request with op->zc goes without a copy; on an ordered socket it comes
+ *	alone (@n is 1).  After its up->sent() there is exactly one up->released(op->zc), also
+ *	where it failed; the socket is not detached before.
  * @send_now: send a stream's first bytes by a system call, now, where that beats a request: bytes
  *	(fewer: no room for the rest) or -errno; -EAGAIN: the plane has not tried, or there is no
  *	room: send() is next.  Nothing of the socket is in flight.  @alone: no other socket has
@@ -300,6 +350,8 @@ struct weir_wait {
  * @why: write how the socket's payload comes (weir_sock_why()); returns whether there is more to
  *	say than the engine says.  NULL: there is not.
  * @add_area: weir_engine_add_area(); NULL: there are no interface queues.
+ * @send_area: weir_engine_send_area(); the plane takes its own reference.  NULL: -ENOTSUP.
+ * @zerocopy: whether requests may have op->zc: asked once, when the plane is open.  NULL: never.
  */
 struct weir_plane_ops {
 	const char *name;
@@ -324,6 +376,8 @@ struct weir_plane_ops {
 	bool (*why)(const struct weir_sock *s, char *buf, size_t bytes);
 	int (*add_area)(struct weir_engine *e, unsigned i, struct weir_area *area,
 			struct weir_error *reterr);
+	int (*send_area)(struct weir_engine *e, struct weir_area *area, struct weir_error *reterr);
+	bool (*zerocopy)(const struct weir_engine *e);
 };
 
 /**
@@ -336,6 +390,8 @@ struct weir_plane_ops {
  *	that matters (arm again); -ENOBUFS no buffer (arm again when there is one); -ECANCELED
  *	after recv_stop() or detach(); other -errno broken (listener: accept failed).
  * @sent: a send request ended: bytes or -errno.
+ * @released: the kernel has let go of the memory of a request for zero copy; @copied: it says that
+ *	it copied, or the plane knows that nothing was sent.
  * @writable: after -EAGAIN: sending may go on.
  * @detached: the plane has let go of the socket and closed its fd.
  */
@@ -345,6 +401,7 @@ struct weir_plane_up {
 	void (*received)(struct weir_sock *s, const struct weir_rx *rx);
 	void (*recv_end)(struct weir_sock *s, int res);
 	void (*sent)(struct weir_txop *op, int res);
+	void (*released)(struct weir_zc *zc, bool copied);
 	void (*writable)(struct weir_sock *s);
 	void (*detached)(struct weir_sock *s);
 };
@@ -370,6 +427,8 @@ struct weir_plane_up {
  * @nic: the NIC whose queues the plane has bound; NULL: none.
  * @napi_ids: of each interface queue its NAPI; 0 where not known.
  * @ifq_count: interface queues that are bound.
+ * @zerocopy: the plane can send without a copy.
+ * @zc_reports: and is told by the kernel whether it did; else up->released() knows nothing.
  */
 struct weir_core {
 	const struct weir_plane_ops *ops;
@@ -390,6 +449,8 @@ struct weir_core {
 	struct weir_nic *nic;
 	uint32_t napi_ids[WEIR_IFQS_MAX];
 	unsigned ifq_count;
+	bool zerocopy;
+	bool zc_reports;
 };
 
 /** weir_sock_ordered() - do its sends leave in one order, so that a failure stops the rest? */

@@ -39,6 +39,7 @@ _Static_assert(CMSG_SPACE(sizeof(struct sctp_sndinfo)) <= WEIR_OP_CONTROL_BYTES,
 _Static_assert(sizeof(struct weir_sctp_info) <= WEIR_DGRAM_CONTROL_BYTES, "room in a buffer");
 
 #define ENDS (WEIR_SCTP_EOF | WEIR_SCTP_ABORT)
+#define SEND_FLAGS (WEIR_SEND_COPY | WEIR_SEND_MORE | WEIR_SEND_ZEROCOPY | WEIR_SEND_PLAIN)
 #define LEGAL (WEIR_SCTP_UNORDERED | WEIR_SCTP_ADDR_OVER | WEIR_SCTP_SACK_IMMEDIATELY | ENDS)
 
 static int set(const struct weir_sock *s, int name, const void *value, size_t bytes)
@@ -53,6 +54,7 @@ void weir_sctp_begin(struct weir_sock *s, bool one_to_one)
 
 	s->is_sctp = true;
 	s->no_gso = true;
+	s->zc_never = true;
 	s->one_to_one = one_to_one && s->kind != WEIR_LISTENER;
 	s->connected_peer = s->one_to_one;
 	/* The two together would not fit before the payload. */
@@ -163,20 +165,20 @@ int weir_sock_send_sctp(struct weir_sock *s, const void *data, size_t len,
 			const struct weir_sctp_info *info, const struct sockaddr *peer,
 			unsigned flags, uint64_t tag)
 {
-	int r = weir_txq_may_send(s, flags, WEIR_SEND_COPY | WEIR_SEND_MORE, 1);
+	int r = weir_send_check(s, flags, SEND_FLAGS, 1);
 	struct weir_tx *t;
 
 	if (!r)
 		r = check(s, data, len, info);
 	if (r)
 		return r;
-	t = weir_txq_make(s, data, len, flags);
+	t = weir_send_make(s, data, len, flags);
 	if (!t)
 		return -ENOMEM;
 	if (info)
 		mark(t, info);
 	if (peer || !info || !info->assoc_id || s->one_to_one)
-		r = weir_tx_set_peer(s, t, peer);
+		r = weir_send_peer(s, t, peer);
 	if (r) {
 		weir_tx_release(s->engine, t);
 		return r;

@@ -8,9 +8,10 @@
  *	            └────────── close() ──────────────────────────────────┴─> closing
  *	closing: the plane cancels what is in flight and reports detached; then queued writes are
  *	reported as cancelled, CLOSED is queued, and the memory is freed when that event was given
- *	back.  finish() of a stream whose peer has not ended yet sends end of stream and discards
- *	what still comes, for at most LINGER_US: closing at once with unread data would reset the
- *	connection and could cost the peer the last bytes.
+ *	back.  Memory that the kernel still sends from is waited for (zc.c).  finish() of a stream
+ *	whose peer has not ended yet sends end of stream and discards what still comes, for at most
+ *	LINGER_US: closing at once with unread data would reset the connection and could cost the
+ *	peer the last bytes.
  * Invariants: 1. rx_armed is true exactly while the plane has a receive of the socket.  2. after
  *	closing no request is started.  3. freed only after detached and CLOSED.
  * Ownership: the engine's list owns every socket; the plane closes the descriptor.
@@ -28,6 +29,15 @@
 
 #define LINGER_US 2000000ull
 #define STARVED_MANY 4
+
+static uint8_t zc_mode(const struct weir_engine *e, uint32_t flags)
+{
+	if (flags & WEIR_SOCK_PLAIN)
+		return WEIR_TX_PLAIN;
+	if (flags & WEIR_SOCK_ZEROCOPY || e->c.opts.zerocopy == WEIR_ZEROCOPY_ALWAYS)
+		return WEIR_TX_FORCED;
+	return e->c.opts.zerocopy == WEIR_ZEROCOPY_NEVER ? WEIR_TX_PLAIN : WEIR_TX_AUTO;
+}
 
 struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int family,
 				const struct weir_sock_opts *o)
@@ -51,6 +61,9 @@ struct weir_sock *weir_sock_new(struct weir_engine *e, int fd, int kind, int fam
 		s->flags |= WEIR_SOCK_NO_LOWAT;
 	if (e->c.without & WEIR_WITHOUT_GSO)
 		s->no_gso = true;
+	s->zc_from = UINT32_MAX;
+	s->zc_mode = zc_mode(e, o->flags);
+	s->zc_never = !e->c.zerocopy || !(s->is_tcp || kind == WEIR_DGRAM);
 	if (o->name)
 		snprintf(s->name, sizeof(s->name), "%s", o->name);
 	weir_txq_init(s);
@@ -78,6 +91,7 @@ void weir_sock_free(struct weir_sock *s)
 	struct weir_engine *e = s->engine;
 
 	weir_lowat_drop(s);
+	weir_zcpick_close(s);
 	weir_keep_forget_sock(s);
 	if (s->tx_dirty)
 		unlist(&e->dirty_head, s, offsetof(struct weir_sock, dirty_next));
@@ -250,8 +264,13 @@ static void linger(struct weir_sock *s)
 
 void weir_sock_linger_expired(struct weir_engine *e, struct weir_timer *t)
 {
+	struct weir_sock *s = t->user;
+
 	(void)e;
-	weir_sock_close(t->user);
+	if (s->closing)
+		weir_zc_purge(s);
+	else
+		weir_sock_close(s);
 }
 
 /* Called when the queue may have drained: end of stream and close that waited for it. */
@@ -313,13 +332,14 @@ void weir_sock_close(struct weir_sock *s)
 	weir_group_remove(s);
 	s->closing = true;
 	s->plane->detach(s);
+	weir_zc_closing(s);
 	weir_txq_kick(s->engine);
 }
 
 /* The plane has let go: nothing is in flight, all memory is the application's again. */
 void weir_sock_finish_closed(struct weir_sock *s)
 {
-	weir_assert(s->closing && !s->ops_count && !s->closed);
+	weir_assert(s->closing && !s->ops_count && !s->zc_head && !s->closed);
 	s->closed = true;
 	weir_txq_cancel_all(s, -ECANCELED);
 	weir_event_push(s->engine, WEIR_EVENT_CLOSED, s, 0);
@@ -427,5 +447,8 @@ void weir_sock_get_stats(const struct weir_sock *s, struct weir_sock_stats *ret)
 		.tx_partial = s->stats.tx_partial,
 		.tx_queued = s->tx_count,
 		.tx_queued_bytes = s->tx_bytes_queued,
+		.tx_zc_bytes = s->stats.tx_zc_bytes,
+		.tx_zc_copied_bytes = s->stats.tx_zc_copied,
+		.tx_unreleased = s->zc_count,
 	};
 }

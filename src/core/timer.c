@@ -8,9 +8,10 @@
  *	than its parent.
  * Ownership: timers are the callers'; the array is the engine's and only grows.
  * Threads: the engine's.
- * Errors: -ENOMEM where the array cannot grow.
+ * Errors: -ENOMEM where the array cannot grow; where the queue of events cannot, an expired timer
+ *	waits in the array.
  * Sources: none.
- * Tests: tests/unit/test_timer.c
+ * Tests: tests/unit/test_timer.c, tests/unit/test_io_kick.c
  */
 #include <stdlib.h>
 
@@ -115,11 +116,18 @@ void weir_timers_run(struct weir_engine *e)
 {
 	while (e->timer_count && e->timers[0]->deadline_ns <= e->c.now_ns) {
 		struct weir_timer *t = e->timers[0];
+		struct weir_event *ev;
 
-		remove_at(e, 0);
-		if (t->fn == weir_sock_linger_expired)
+		if (t->fn == weir_sock_linger_expired) {
+			remove_at(e, 0);
 			t->fn(e, t);
-		else
-			weir_event_push(e, WEIR_EVENT_TIMER, NULL, 0)->timer = t;
+			continue;
+		}
+		ev = weir_event_push(e, WEIR_EVENT_TIMER, NULL, 0);
+		/* No memory for one more event: its turn comes when some are handed out. */
+		if (ev->type != WEIR_EVENT_TIMER)
+			return;
+		remove_at(e, 0);
+		ev->timer = t;
 	}
 }

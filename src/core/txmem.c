@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * txmem.c - memory of the transmit queue: writes, requests, copies.
+ * txmem.c - memory of the transmit queue: writes, requests, their records, copies.
  *
  * Theory: free lists that are filled in chunks and never shrink while the engine lives, so that
  *	sending costs no allocation once the busiest moment was seen.  Copies come in four size
@@ -42,11 +42,13 @@ struct weir_tx *weir_tx_new(struct weir_engine *e)
 	t->pool = NULL;
 	t->segment_bytes = 0;
 	t->peer_len = 0;
-	t->join = t->more = t->sctp = false;
+	t->join = t->more = t->sctp = t->copied = t->lent = false;
+	t->zc = WEIR_TX_PLAIN;
+	t->ctx = 0;
 	return t;
 }
 
-void weir_tx_release(struct weir_engine *e, struct weir_tx *t)
+void weir_tx_let_go(struct weir_engine *e, struct weir_tx *t)
 {
 	if (t->pool) {
 		(void)weir_pool_unhold(t->pool, t->buffer);
@@ -54,6 +56,13 @@ void weir_tx_release(struct weir_engine *e, struct weir_tx *t)
 	} else if (t->copy) {
 		weir_copy_release(e, t->copy);
 	}
+	t->pool = NULL;
+	t->copy = NULL;
+}
+
+void weir_tx_release(struct weir_engine *e, struct weir_tx *t)
+{
+	weir_tx_let_go(e, t);
 	t->next = e->tx_free;
 	e->tx_free = t;
 }
@@ -84,6 +93,7 @@ struct weir_txop *weir_txop_new(struct weir_engine *e)
 	op->res = 0;
 	op->done = false;
 	op->plane_word = 0;
+	op->zc = NULL;
 	return op;
 }
 
@@ -91,6 +101,35 @@ void weir_txop_release(struct weir_engine *e, struct weir_txop *op)
 {
 	op->next = e->op_free;
 	e->op_free = op;
+}
+
+struct weir_zc *weir_zc_new(struct weir_engine *e)
+{
+	struct weir_zc *zc = e->zc_free;
+
+	if (!zc) {
+		struct weir_zc *chunk = weir_engine_chunk(e, 64 * sizeof(*zc));
+
+		if (!chunk)
+			return NULL;
+		for (unsigned i = 0; i < 64; i++) {
+			chunk[i].next = e->zc_free;
+			e->zc_free = &chunk[i];
+		}
+		zc = e->zc_free;
+	}
+	e->zc_free = zc->next;
+	memset(zc, 0, sizeof(*zc));
+	zc->last = &zc->first;
+	zc->live = true;
+	return zc;
+}
+
+void weir_zc_free(struct weir_engine *e, struct weir_zc *zc)
+{
+	zc->live = false;
+	zc->next = e->zc_free;
+	e->zc_free = zc;
 }
 
 struct weir_copy *weir_copy_new(struct weir_engine *e, size_t bytes)

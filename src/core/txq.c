@@ -9,10 +9,11 @@
  *	flight; a request that sent less than asked ends the chain (the plane cancels what is
  *	behind it), and what it left, with all the rest in order, goes back to the head of the
  *	queue when the whole chain is back.  Results are looked at in the order of the requests,
- *	whatever order they come in.
- *	A stream that answers each arrival by one small write does not queue it: see send_lone().
+ *	whatever order they come in.  A request for zero copy goes alone on a stream, and its
+ *	writes end when their memory is released (zc.c).
  * Invariants: 1. every write is in the queue, in a request, or among the leftovers (left_head):
- *	exactly one.  2. every tag is reported exactly once.  3. bytes of a stream leave in the
+ *	exactly one, or waits for the kernel to release its memory.  2. every tag is
+ *	reported exactly once, in the order of the sends.  3. bytes of a stream leave in the
  *	order of the calls.
  * Ownership: data belongs to the caller until SENT, except copies; slices are referenced.
  * Threads: the engine's.
@@ -29,16 +30,14 @@
 
 #include "core.h"
 
-#define DGRAM_OPS_MAX 16
+#define DGRAM_OPS_MAX 32
 #define NOW_PIECES 8	  /* of a queue that may be sent without a request */
 #define NOW_BYTES 131072u /* the same */
-#define LONE_BYTES 4096u  /* of a write that does not wait for the end of its batch */
-#define LONE_MIN 16	  /* flushes in a row of one write each, before the first such write */
-#define LONE_PENALTY 100  /* such flushes more, where a batch brought a second write */
 
 void weir_txq_init(struct weir_sock *s)
 {
 	s->tx_tail = &s->tx_head;
+	s->zc_tail = &s->zc_head;
 	s->left_tail = &s->left_head;
 	s->ops_tail = &s->ops_head;
 }
@@ -64,13 +63,30 @@ void weir_txq_kick(struct weir_engine *e)
 	weir_foreign_arm(e, now ? 1 : weir_loop_next_ns(e));
 }
 
-static void report(struct weir_sock *s, const struct weir_tx *t, int res)
+void weir_txq_append(struct weir_sock *s, struct weir_tx *t)
+{
+	*s->tx_tail = t;
+	s->tx_tail = &t->next;
+	s->tx_count++;
+	s->tx_bytes_queued += t->len;
+	weir_txq_dirty(s);
+}
+
+/* Some of a write was sent. */
+static void mark(struct weir_tx *t, bool zc)
+{
+	if (zc)
+		t->lent = true;
+	else
+		t->copied = true;
+}
+
+/* A write has been taken, or never will be. */
+static void leave_queue(struct weir_sock *s, struct weir_tx *t, int res)
 {
 	s->tx_count--;
 	s->tx_bytes_queued -= t->len;
-	if (t->tag)
-		weir_event_push(s->engine, WEIR_EVENT_SENT, s, res < 0 ? res : (int)t->report)
-			->tag = t->tag;
+	weir_zc_ended(s, t, res);
 }
 
 static void room_again(struct weir_sock *s)
@@ -110,42 +126,38 @@ void weir_txq_cancel_all(struct weir_sock *s, int res)
 	put_back(s);
 	while ((t = s->tx_head)) {
 		s->tx_head = t->next;
-		report(s, t, res);
-		weir_tx_release(s->engine, t);
+		leave_queue(s, t, res);
 	}
 	s->tx_tail = &s->tx_head;
 }
 
 /* @sent bytes of the run went out: report whole writes, keep the rest. */
-static void consume(struct weir_sock *s, struct weir_txop *op, size_t sent)
+static void consume(struct weir_sock *s, struct weir_txop *op, size_t sent, bool zc)
 {
 	struct weir_tx *t;
 
 	while ((t = op->first) && t->len <= sent) {
 		sent -= t->len;
 		op->first = t->next;
-		report(s, t, 0);
-		weir_tx_release(s->engine, t);
+		mark(t, zc);
+		leave_queue(s, t, 0);
 	}
 	if (!t)
 		return;
 	t->data += sent;
 	t->len -= sent;
+	if (sent)
+		mark(t, zc);
 	s->tx_bytes_queued -= sent;
 	leave(s, op->first);
 	op->first = NULL;
-}
-
-static bool transient(int res)
-{
-	return res == -ENOBUFS || res == -ENOMEM || res == -EINTR;
 }
 
 /*
  * Nothing can be sent any more.  What was received before is still to be had, so the end of the
  * stream is reported by the receiving side (up.c), with this error.
  */
-static void broken(struct weir_sock *s, int res)
+void weir_txq_broken(struct weir_sock *s, int res)
 {
 	if (s->tx_broken || s->closing)
 		return;
@@ -153,7 +165,7 @@ static void broken(struct weir_sock *s, int res)
 	s->tx_error = res;
 }
 
-static void count_sent(struct weir_sock *s, size_t bytes, size_t asked)
+void weir_txq_count(struct weir_sock *s, size_t bytes, size_t asked)
 {
 	s->stats.tx_bytes += bytes;
 	s->engine->c.stats.tx_bytes += bytes;
@@ -161,26 +173,26 @@ static void count_sent(struct weir_sock *s, size_t bytes, size_t asked)
 		s->stats.tx_partial++;
 }
 
-static void stream_result(struct weir_sock *s, struct weir_txop *op)
+static void stream_result(struct weir_sock *s, struct weir_txop *op, bool zc)
 {
 	int res = op->res;
 
 	if (res > 0) {
-		count_sent(s, (size_t)res, op->bytes);
+		weir_txq_count(s, (size_t)res, op->bytes);
 		/* Bytes behind a gap would be out of order: never seen, and never to be hidden. */
 		if (s->left_head)
-			broken(s, -EIO);
-		consume(s, op, (size_t)res);
+			weir_txq_broken(s, -EIO);
+		consume(s, op, (size_t)res, zc);
 		return;
 	}
 	leave(s, op->first);
 	op->first = NULL;
 	if (res == -EAGAIN)
 		s->tx_blocked = !s->closing;
-	else if (transient(res) || res == 0)
+	else if (weir_txq_transient(res) || res == 0)
 		weir_sock_retry_later(s);
 	else if (res != -ECANCELED)
-		broken(s, res);
+		weir_txq_broken(s, res);
 }
 
 static bool gso_refused(const struct weir_txop *op)
@@ -189,7 +201,7 @@ static bool gso_refused(const struct weir_txop *op)
 				     op->res == -EOPNOTSUPP || op->res == -EMSGSIZE);
 }
 
-static void dgram_result(struct weir_sock *s, struct weir_txop *op)
+static void dgram_result(struct weir_sock *s, struct weir_txop *op, bool zc)
 {
 	struct weir_engine *e = s->engine;
 	struct weir_tx *t;
@@ -219,8 +231,8 @@ static void dgram_result(struct weir_sock *s, struct weir_txop *op)
 	}
 	while ((t = op->first)) {
 		op->first = t->next;
-		report(s, t, res);
-		weir_tx_release(e, t);
+		mark(t, zc);
+		leave_queue(s, t, res);
 	}
 }
 
@@ -233,7 +245,7 @@ static void sctp_result(struct weir_sock *s, struct weir_txop *op)
 	struct weir_tx *t;
 	int res = op->res;
 
-	if (res == -EAGAIN || res == -ECANCELED || transient(res)) {
+	if (res == -EAGAIN || res == -ECANCELED || weir_txq_transient(res)) {
 		leave(s, op->first);
 		op->first = NULL;
 		if (res == -EAGAIN)
@@ -243,18 +255,43 @@ static void sctp_result(struct weir_sock *s, struct weir_txop *op)
 		return;
 	}
 	if (res >= 0) {
-		count_sent(s, op->bytes, op->bytes);
+		weir_txq_count(s, op->bytes, op->bytes);
 		s->stats.tx_datagrams++;
 		s->engine->c.stats.tx_datagrams++;
 	} else if (s->one_to_one && res != -EMSGSIZE && res != -EINVAL && !s->closing) {
-		broken(s, res);
+		weir_txq_broken(s, res);
 		/* The reader still gets what came before, and then must find an end. */
 		(void)shutdown(s->fd, SHUT_RD);
 	}
 	while ((t = op->first)) {
 		op->first = t->next;
-		report(s, t, res);
-		weir_tx_release(s->engine, t);
+		t->copied = true;
+		leave_queue(s, t, res);
+	}
+}
+
+/* With segments of its own a socket may refuse what it would take without (a smaller MTU). */
+static bool unset_segment(struct weir_sock *s, int res)
+{
+	if (!s->segment_set || s->closing || (res != -EINVAL && res != -EMSGSIZE && res != -EIO))
+		return false;
+	s->segment_off = true;
+	return true;
+}
+
+static void result(struct weir_sock *s, struct weir_txop *op)
+{
+	bool zc = op->zc, unset = unset_segment(s, op->res);
+
+	if ((zc && weir_zc_sent(op)) || unset) {
+		leave(s, op->first);
+		op->first = NULL;
+	} else if (s->kind == WEIR_STREAM) {
+		stream_result(s, op, zc);
+	} else if (s->is_sctp) {
+		sctp_result(s, op);
+	} else {
+		dgram_result(s, op, zc);
 	}
 }
 
@@ -270,14 +307,11 @@ void weir_txq_complete(struct weir_txop *op, int res)
 		if (!s->ops_head)
 			s->ops_tail = &s->ops_head;
 		s->ops_count--;
-		if (s->kind == WEIR_STREAM)
-			stream_result(s, op);
-		else if (s->is_sctp)
-			sctp_result(s, op);
-		else
-			dgram_result(s, op);
+		result(s, op);
 		weir_txop_release(s->engine, op);
 	}
+	if (s->zc_head)
+		weir_zc_drain(s);
 	if (s->ops_count)
 		return;
 	put_back(s);
@@ -291,7 +325,7 @@ void weir_txq_complete(struct weir_txop *op, int res)
 /* For send_lone(): what a flush consisted of. */
 static void count_lone(struct weir_sock *s, bool lone)
 {
-	if (lone && s->lone_writes < LONE_MIN)
+	if (lone && s->lone_writes < WEIR_LONE_MIN)
 		s->lone_writes++;
 	else if (!lone && s->lone_writes > 0)
 		s->lone_writes = 0;
@@ -310,7 +344,7 @@ static void send_now(struct weir_sock *s, bool alone)
 	int r;
 
 	for (t = s->tx_head; t; t = t->next) {
-		if (msg.msg_iovlen == NOW_PIECES)
+		if (msg.msg_iovlen == NOW_PIECES || weir_tx_differs(s, t, false))
 			return;
 		iov[msg.msg_iovlen].iov_base = (void *)(uintptr_t)t->data;
 		iov[msg.msg_iovlen++].iov_len = t->len;
@@ -319,21 +353,21 @@ static void send_now(struct weir_sock *s, bool alone)
 	}
 	r = bytes && bytes <= NOW_BYTES ? s->plane->send_now(s, &msg, bytes, alone) : -EAGAIN;
 	/* Memory that lacks, and interruption: the usual way knows what to do. */
-	if (r == -EAGAIN || transient(r))
+	if (r == -EAGAIN || weir_txq_transient(r))
 		return;
 	s->stats.tx_requests++;
 	if (r < 0) {
-		broken(s, r);
+		weir_txq_broken(s, r);
 		return;
 	}
 	sent = (size_t)r;
-	count_sent(s, sent, bytes);
+	weir_txq_count(s, sent, bytes);
 	count_lone(s, msg.msg_iovlen == 1 && sent == bytes);
 	while ((t = s->tx_head) && t->len <= sent) {
 		sent -= t->len;
 		s->tx_head = t->next;
-		report(s, t, 0);
-		weir_tx_release(s->engine, t);
+		t->copied = true;
+		leave_queue(s, t, 0);
 	}
 	if (!t) {
 		s->tx_tail = &s->tx_head;
@@ -342,40 +376,108 @@ static void send_now(struct weir_sock *s, bool alone)
 	}
 	t->data += sent;
 	t->len -= sent;
+	t->copied |= sent > 0;
 	s->tx_bytes_queued -= sent;
 }
 
-static void flush(struct weir_sock *s, bool alone)
+/*
+ * Requests of the head of the queue, @max at most, the first one with @zc; returns how many.  One
+ * for zero copy is not for a stream's chain: cancelled there, it would be told of too late.
+ */
+static unsigned build(struct weir_sock *s, bool zc, unsigned max, struct weir_txop **retfirst,
+		      struct weir_txop ***rettail)
 {
-	unsigned max = weir_sock_ordered(s) ? WEIR_CHAIN_MAX : DGRAM_OPS_MAX - s->ops_count;
-	struct weir_txop *first = NULL, **tail = &first, *op;
+	bool ordered = weir_sock_ordered(s);
+	struct weir_txop *op;
 	unsigned n = 0;
 
-	if (s->tx_broken && !s->closing && !s->ops_count)
-		weir_txq_cancel_all(s, s->tx_error);
-	if (s->closing || s->connecting || s->tx_blocked || s->tx_retry || s->tx_broken)
+	*rettail = retfirst;
+	while (n < max && (op = weir_txop_build(s, zc))) {
+		**rettail = op;
+		*rettail = &op->next;
+		n++;
+		if ((op->zc && ordered) || !s->tx_head)
+			break;
+		zc = weir_zc_wanted(s);
+		/* The next one: what is measured goes alone. */
+		if ((zc && ordered) || weir_zcpick_due(s))
+			break;
+	}
+	return n;
+}
+
+/* Where its cost is to be known nothing but its submission lies between two looks at the clock. */
+static void give(struct weir_sock *s, struct weir_txop *first, unsigned n, bool due)
+{
+	struct weir_engine *e = s->engine;
+
+	if (!due) {
+		s->plane->send(s, first, n);
 		return;
-	if (s->ops_count && weir_sock_ordered(s))
-		return;
-	if (s->kind == WEIR_STREAM && s->plane->send_now && s->tx_head)
-		send_now(s, alone);
-	if (s->tx_broken)
-		weir_txq_cancel_all(s, s->tx_error);
+	}
+	(void)e->c.ops->flush(e);
+	weir_zcpick_begin(s, first);
+	s->plane->send(s, first, n);
+	(void)e->c.ops->flush(e);
+	weir_zcpick_end(s);
+}
+
+static void send_requests(struct weir_sock *s, bool zc)
+{
+	unsigned max = weir_sock_ordered(s) ? WEIR_CHAIN_MAX : DGRAM_OPS_MAX - s->ops_count;
+	struct weir_txop *first = NULL, **tail;
+	bool due = weir_zcpick_due(s);
+	unsigned n;
+
 	if (s->engine->c.without & WEIR_WITHOUT_LINK)
 		max = s->ops_count ? 0 : 1;
-	while (s->tx_head && n < max && (op = weir_txop_build(s))) {
-		*tail = op;
-		tail = &op->next;
-		n++;
-	}
+	if (due && max > 1)
+		max = 1;
+	n = build(s, zc, max, &first, &tail);
 	if (n) {
 		*s->ops_tail = first;
 		s->ops_tail = tail;
 		s->ops_count += n;
-		s->plane->send(s, first, n);
-	} else if (s->tx_head && n < max) {
+		give(s, first, n, due);
+	} else if (n < max) {
 		weir_sock_retry_later(s);
 	}
+}
+
+/* True: the head of the queue is another one now. */
+static bool sent_now(struct weir_sock *s, bool alone)
+{
+	uint64_t queued = s->tx_bytes_queued;
+	bool due = weir_zcpick_due(s);
+
+	if (due)
+		weir_zcpick_begin(s, NULL);
+	send_now(s, alone);
+	if (due)
+		weir_zcpick_end(s);
+	return s->tx_bytes_queued != queued;
+}
+
+static void flush(struct weir_sock *s, bool alone)
+{
+	bool zc;
+
+	if (s->tx_broken && !s->closing && !s->ops_count)
+		weir_txq_cancel_all(s, s->tx_error);
+	if (s->closing || s->connecting || s->tx_blocked || s->tx_retry || s->tx_broken ||
+	    !s->tx_head)
+		return;
+	if (s->ops_count && weir_sock_ordered(s))
+		return;
+	if (s->segment_off || s->segment_run)
+		weir_txop_segment(s);
+	zc = weir_zc_wanted(s);
+	if (!zc && s->kind == WEIR_STREAM && s->plane->send_now && sent_now(s, alone) && s->tx_head)
+		zc = weir_zc_wanted(s);
+	if (s->tx_broken)
+		weir_txq_cancel_all(s, s->tx_error);
+	if (s->tx_head)
+		send_requests(s, zc);
 }
 
 void weir_txq_flush_all(struct weir_engine *e)
@@ -392,321 +494,4 @@ void weir_txq_flush_all(struct weir_engine *e)
 		weir_sock_progress(s);
 		s = next;
 	}
-}
-
-int weir_txq_may_send(struct weir_sock *s, unsigned flags, unsigned legal, unsigned pieces)
-{
-	if (!s || (flags & ~legal))
-		return -EINVAL;
-	if (s->kind == WEIR_LISTENER)
-		return -EINVAL;
-	if (s->closing || s->finishing || s->tx_broken || s->shut_wanted)
-		return -EPIPE;
-	if (s->tx_count + pieces > s->tx_max && s->tx_count) {
-		s->tx_refused = true;
-		return -ENOBUFS;
-	}
-	return 0;
-}
-
-struct weir_tx *weir_txq_make(struct weir_sock *s, const void *data, size_t len, unsigned flags)
-{
-	struct weir_tx *t = weir_tx_new(s->engine);
-
-	if (!t)
-		return NULL;
-	if (flags & WEIR_SEND_COPY) {
-		t->copy = weir_copy_new(s->engine, len);
-		if (!t->copy) {
-			weir_tx_release(s->engine, t);
-			return NULL;
-		}
-		if (len)
-			memcpy(t->copy->data, data, len);
-		data = t->copy->data;
-	}
-	t->data = data;
-	t->len = len;
-	t->more = flags & WEIR_SEND_MORE;
-	return t;
-}
-
-void weir_txq_append(struct weir_sock *s, struct weir_tx *t)
-{
-	*s->tx_tail = t;
-	s->tx_tail = &t->next;
-	s->tx_count++;
-	s->tx_bytes_queued += t->len;
-	weir_txq_dirty(s);
-}
-
-/* A train on a path without UDP GSO goes out as single datagrams. */
-static int append_datagrams(struct weir_sock *s, struct weir_tx *list)
-{
-	struct weir_tx *t;
-
-	if ((s->no_gso || (s->flags & WEIR_SOCK_NO_GSO)) && weir_tx_explode(s->engine, list) < 0) {
-		while ((t = list)) {
-			list = t->next;
-			weir_tx_release(s->engine, t);
-		}
-		return -ENOMEM;
-	}
-	while ((t = list)) {
-		list = t->next;
-		t->next = NULL;
-		weir_txq_append(s, t);
-	}
-	weir_txq_kick(s->engine);
-	return 0;
-}
-
-/* Is this write to be the only one that the batch brings, of one arrival? */
-static bool is_lone(struct weir_sock *s, const struct iovec *iov, unsigned flags)
-{
-	const struct weir_engine *e = s->engine;
-
-	if (!e->batch || e->batch_count != 1 || e->batch->type != WEIR_EVENT_RECEIVED ||
-	    e->queue_head != e->queue_tail)
-		return false;
-	/* It was not: the two would have shared a system call, and perhaps a packet. */
-	if (e->lone_batch == e->c.stats.events) {
-		s->lone_writes = -LONE_PENALTY;
-		return false;
-	}
-	return !e->dirty_head && !s->tx_head && !s->ops_count && !s->tx_blocked && !s->tx_retry &&
-	       !s->tx_broken && !s->shut_wanted && !s->finishing && !s->closing && iov->iov_base &&
-	       iov->iov_len && iov->iov_len <= LONE_BYTES && !(flags & ~WEIR_SEND_COPY);
-}
-
-/* What the kernel had no room for is queued as if it were a write of its own. */
-static void queue_rest(struct weir_sock *s, const struct iovec *iov, size_t sent, unsigned flags,
-		       uint64_t tag)
-{
-	struct weir_tx *t =
-		weir_txq_make(s, (const char *)iov->iov_base + sent, iov->iov_len - sent, flags);
-
-	if (t) {
-		t->tag = tag;
-		t->report = (uint32_t)iov->iov_len;
-		weir_txq_append(s, t);
-		return;
-	}
-	/* Half a write is out: nothing may follow it. */
-	broken(s, -ENOMEM);
-	weir_txq_dirty(s);
-	if (tag)
-		weir_event_push(s->engine, WEIR_EVENT_SENT, s, -ENOMEM)->tag = tag;
-}
-
-/*
- * The answer to an arrival, the only write of its batch as it was LONE_MIN times before: sent from
- * the caller's memory, now.  All that lies between the callback and the flush is code that a sleep
- * left cold, and the peer would wait for it.  A wrong guess costs one system call, then none for
- * LONE_PENALTY batches.
- * Return: 1 where the write is taken, 0 where it is not, -errno where the stream is broken.
- */
-static int send_lone(struct weir_sock *s, const struct iovec *iov, unsigned flags, uint64_t tag)
-{
-	struct weir_engine *e = s->engine;
-	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = 1 };
-	int r;
-
-	if (!is_lone(s, iov, flags))
-		return 0;
-	r = s->plane->send_now(s, &msg, iov->iov_len, true);
-	if (r == -EAGAIN || transient(r))
-		return 0;
-	s->stats.tx_requests++;
-	if (r < 0)
-		return r;
-	e->lone_batch = e->c.stats.events;
-	count_sent(s, (size_t)r, iov->iov_len);
-	if ((size_t)r < iov->iov_len)
-		queue_rest(s, iov, (size_t)r, flags, tag);
-	else if (tag)
-		weir_event_push(e, WEIR_EVENT_SENT, s, r)->tag = tag;
-	return 1;
-}
-
-int weir_sock_send(struct weir_sock *s, const void *data, size_t len, unsigned flags, uint64_t tag)
-{
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
-	int lone = s && s->lone_writes == LONE_MIN ? send_lone(s, &iov, flags, tag) : 0;
-	int r;
-
-	if (lone > 0)
-		return 0;
-	r = weir_sock_sendv(s, &iov, 1, flags, tag);
-	/* The kernel tells an error once.  The write is in the queue, and goes with the stream. */
-	if (lone < 0)
-		broken(s, lone);
-	return r;
-}
-
-static int check_sizes(const struct weir_sock *s, const struct iovec *iov, unsigned n,
-		       size_t *total)
-{
-	*total = 0;
-	for (unsigned i = 0; i < n; i++) {
-		if (!iov[i].iov_base && iov[i].iov_len)
-			return -EINVAL;
-		if (!iov[i].iov_len && (weir_sock_ordered(s) || n > 1))
-			return -EINVAL;
-		if (iov[i].iov_len > INT32_MAX || *total + iov[i].iov_len > INT32_MAX)
-			return -EMSGSIZE;
-		*total += iov[i].iov_len;
-	}
-	if (s->kind == WEIR_DGRAM && !s->is_sctp && *total > 65507)
-		return -EMSGSIZE;
-	return 0;
-}
-
-int weir_sock_sendv(struct weir_sock *s, const struct iovec *iov, unsigned iov_count,
-		    unsigned flags, uint64_t tag)
-{
-	struct weir_tx *list[16];
-	size_t total;
-	unsigned n;
-	int r = weir_txq_may_send(s, flags, WEIR_SEND_COPY | WEIR_SEND_MORE, iov_count);
-
-	if (r)
-		return r;
-	if (!iov || !iov_count || iov_count > weir_array_len(list))
-		return -EINVAL;
-	if (s->kind == WEIR_DGRAM && !s->connected_peer)
-		return -EDESTADDRREQ;
-	r = check_sizes(s, iov, iov_count, &total);
-	if (r)
-		return r;
-	for (n = 0; n < iov_count; n++) {
-		list[n] = weir_txq_make(s, iov[n].iov_base, iov[n].iov_len, flags);
-		if (!list[n])
-			break;
-	}
-	if (n < iov_count) {
-		while (n)
-			weir_tx_release(s->engine, list[--n]);
-		return -ENOMEM;
-	}
-	for (n = 0; n < iov_count; n++) {
-		list[n]->join = s->kind == WEIR_DGRAM && n + 1 < iov_count;
-		list[n]->tag = n + 1 < iov_count ? 0 : tag;
-		list[n]->report = (uint32_t)total;
-		weir_txq_append(s, list[n]);
-	}
-	weir_txq_kick(s->engine);
-	return 0;
-}
-
-int weir_tx_set_peer(const struct weir_sock *s, struct weir_tx *t, const struct sockaddr *peer)
-{
-	if (!peer)
-		return s->connected_peer ? 0 : -EDESTADDRREQ;
-	if (peer->sa_family == AF_INET)
-		t->peer_len = sizeof(t->peer.in);
-	else if (peer->sa_family == AF_INET6)
-		t->peer_len = sizeof(t->peer.in6);
-	else
-		return -EINVAL;
-	memcpy(&t->peer, peer, t->peer_len);
-	return 0;
-}
-
-/* How much of a train goes into one write, so that one request can hold it. */
-static size_t train_step(uint32_t segment_bytes)
-{
-	size_t step = 64u * (size_t)segment_bytes;
-
-	if (step > 65000u)
-		step = 65000u / segment_bytes * segment_bytes;
-	return step ? step : segment_bytes;
-}
-
-int weir_sock_sendto(struct weir_sock *s, const void *data, size_t len, uint32_t segment_bytes,
-		     const struct sockaddr *peer, unsigned flags, uint64_t tag)
-{
-	struct weir_tx probe = { 0 }, *first = NULL, **tail = &first, *t;
-	size_t step, at = 0;
-	int r = weir_txq_may_send(s, flags, WEIR_SEND_COPY, 1);
-
-	if (r)
-		return r;
-	if (s->kind != WEIR_DGRAM || (!data && len))
-		return -EINVAL;
-	if (s->is_sctp)
-		return segment_bytes ? -EINVAL :
-				       weir_sock_send_sctp(s, data, len, NULL, peer, flags, tag);
-	if (segment_bytes > 65507 || (!segment_bytes && len > 65507) || len > INT32_MAX)
-		return -EMSGSIZE;
-	r = weir_tx_set_peer(s, &probe, peer);
-	if (r)
-		return r;
-	step = segment_bytes ? train_step(segment_bytes) : len;
-	do {
-		size_t n = len - at < step ? len - at : step;
-
-		t = weir_txq_make(s, (const char *)data + at, n, flags);
-		if (!t)
-			goto fail;
-		t->peer = probe.peer;
-		t->peer_len = probe.peer_len;
-		t->segment_bytes = segment_bytes;
-		*tail = t;
-		tail = &t->next;
-		at += n;
-	} while (at < len);
-	t->tag = tag;
-	t->report = (uint32_t)len;
-	return append_datagrams(s, first);
-fail:
-	while ((t = first)) {
-		first = t->next;
-		weir_tx_release(s->engine, t);
-	}
-	return -ENOMEM;
-}
-
-int weir_sock_send_slice(struct weir_sock *s, const struct weir_slice *slice, unsigned flags,
-			 uint64_t tag)
-{
-	struct weir_tx *t;
-	uint32_t keep;
-	int r = weir_txq_may_send(s, flags, WEIR_SEND_MORE, 1);
-
-	if (r)
-		return r;
-	if (!slice || !slice->pool || !slice->data)
-		return -EINVAL;
-	if (!slice->len && weir_sock_ordered(s))
-		return -EINVAL;
-	if (s->kind == WEIR_DGRAM && !slice->peer && !s->connected_peer)
-		return -EDESTADDRREQ;
-	t = weir_txq_make(s, slice->data, slice->len, flags);
-	if (!t)
-		return -ENOMEM;
-	if (s->kind == WEIR_DGRAM && !s->connected_peer)
-		(void)weir_tx_set_peer(s, t, slice->peer);
-	if (!s->is_sctp)
-		t->segment_bytes = s->kind == WEIR_DGRAM ? slice->segment_bytes : 0;
-	if (s->is_sctp && weir_sctp_of_slice(t, slice)) {
-		weir_tx_release(s->engine, t);
-		return -EINVAL;
-	}
-	r = weir_slice_more(s->engine, slice, &keep);
-	if (r) {
-		weir_tx_release(s->engine, t);
-		return r;
-	}
-	t->pool = slice->pool;
-	t->buffer = slice->buffer;
-	t->keep = keep;
-	weir_pressure_kept(s->engine, t->pool, keep);
-	t->tag = tag;
-	t->report = slice->len;
-	if (!s->is_sctp)
-		return append_datagrams(s, t);
-	weir_txq_append(s, t);
-	weir_txq_kick(s->engine);
-	return 0;
 }

@@ -87,16 +87,16 @@ static uint32_t datagrams_in(const struct weir_rx *rx)
 }
 
 /*
- * A reset is told once: to the send that is in flight, if there is one, and the reader then finds
- * a mere end.  The state of the connection tells the two apart: a peer that only ended its stream
- * leaves it in CLOSE_WAIT.
+ * A reset is told once: to the send that is in flight, if there is one (where that has sent a part,
+ * it says so instead), and the reader then finds a mere end.  The state of the connection tells the
+ * two apart: a peer that only ended its stream leaves it in CLOSE_WAIT.
  */
 static bool was_reset(const struct weir_sock *s)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
 
-	if (!s->is_tcp || !s->ops_count || s->shut_done)
+	if (!s->is_tcp || s->shut_done)
 		return false;
 	return !getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
 	       info.tcpi_state == TCP_CLOSE;
@@ -228,6 +228,12 @@ static void up_sent(struct weir_txop *op, int res)
 	weir_txq_complete(op, res);
 }
 
+static void up_released(struct weir_zc *zc, bool copied)
+{
+	weir_core_of(zc->sock->engine)->reports++;
+	weir_zc_released(zc, copied);
+}
+
 static void up_writable(struct weir_sock *s)
 {
 	weir_core_of(s->engine)->reports++;
@@ -249,6 +255,7 @@ const struct weir_plane_up weir_core_up = {
 	.received = up_received,
 	.recv_end = up_recv_end,
 	.sent = up_sent,
+	.released = up_released,
 	.writable = up_writable,
 	.detached = up_detached,
 };

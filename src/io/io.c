@@ -7,7 +7,9 @@
  *	weir_io_work() tells it from there, one callback at a time, looking at the state again
  *	after each.  So a callback may do anything: stop receiving in the middle of a slice, change
  *	the callbacks, close, open another socket, free.  What is in the lists then stays there,
- *	or is freed with the socket.
+ *	or is freed with the socket.  What cannot be told at once, because a callback may be on the
+ *	stack, is told later: weir_io_kick() puts the weir_io in a list of its pool, which has one
+ *	timer for all, and a message in its place where there is no memory for a timer.
  *
  *	                    ┌── weir_io_unregister() ──> lists fill, nothing is told
  *	closed ── open ──> registered <── weir_io_register() ──┘
@@ -15,16 +17,18 @@
  *	   └── weir_io_close() ── epoch++, the port is left to its socket
  * Invariants: 1. callbacks are called with depth > 0, and memory is freed at depth 0 only.
  *	2. port == NULL, or port->io == io.  3. while closed rx, done and pending are empty.
- *	4. queue_len == flight + waiting + done.
+ *	4. queue_len == flight + waiting + done.  5. while a weir_io is kicked its pool has asked to
+ *	be called.
  * Ownership: the pool lists all weir_ios; the user frees each, or the pool does at the end.
  * Threads: the engine's.
  * Errors: -errno; a control-path call fills the error record.
  * Sources: libosmocore include/osmocom/core/osmo_io.h and the history of src/core/osmo_io.c, for
  *	what users expect (docs/osmo_io.md).
- * Tests: tests/contract/test_io_life.c
+ * Tests: tests/contract/test_io_life.c, tests/unit/test_io_kick.c
  */
 #include "io.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define DEFAULT_TX_QUEUE_MAX 1024
@@ -94,14 +98,6 @@ static int check_opts(struct weir_io_opts *o, struct weir_error *reterr)
 	return 0;
 }
 
-static void timer_fired(struct weir_engine *e, struct weir_timer *timer)
-{
-	struct weir_io *io = timer->user;
-
-	(void)e;
-	weir_io_work(io);
-}
-
 int weir_io_new(struct weir_io **retio, struct weir_buf_pool *pool, enum weir_io_mode mode,
 		const char *name, const struct weir_io_ops *ops, void *user,
 		const struct weir_io_opts *opts, struct weir_error *reterr)
@@ -132,8 +128,6 @@ int weir_io_new(struct weir_io **retio, struct weir_buf_pool *pool, enum weir_io
 	io->user = user;
 	io->opts = o;
 	io->copies = (o.flags & WEIR_IO_COPY) || o.alloc_bytes || o.headroom_bytes;
-	io->kick.fn = timer_fired;
-	io->kick.user = io;
 	weir_io_set_name(io, name ? "%s" : NULL, name);
 	io->next = pool->ios;
 	if (io->next)
@@ -143,12 +137,30 @@ int weir_io_new(struct weir_io **retio, struct weir_buf_pool *pool, enum weir_io
 	return 0;
 }
 
+static void unkick(struct weir_io *io)
+{
+	struct weir_buf_pool *pool = io->pool;
+
+	if (!io->kicked)
+		return;
+	io->kicked = false;
+	if (io->kick_prev)
+		io->kick_prev->kick_next = io->kick_next;
+	else
+		pool->kicked_first = io->kick_next;
+	if (io->kick_next)
+		io->kick_next->kick_prev = io->kick_prev;
+	else
+		pool->kicked_last = io->kick_prev;
+	pool->kicked_count--;
+}
+
 void weir_io_free(struct weir_io *io)
 {
 	if (!io || io->dead)
 		return;
 	weir_io_close(io);
-	weir_timer_stop(io->pool->engine, &io->kick);
+	unkick(io);
 	weir_bufs_put_all(&io->waiting);
 	if (io->prev)
 		io->prev->next = io->next;
@@ -186,7 +198,7 @@ static void tell_connected(struct weir_io *io)
 void weir_io_work(struct weir_io *io)
 {
 	weir_io_enter(io);
-	io->kicked = false;
+	unkick(io);
 	tell_connected(io);
 	weir_io_tx_tell(io);
 	weir_io_rx_process(io);
@@ -198,12 +210,67 @@ void weir_io_work(struct weir_io *io)
 	weir_io_leave(io);
 }
 
+/* Those that were kicked when it began; who is kicked meanwhile has asked for another time. */
+static void work_kicked(struct weir_buf_pool *pool)
+{
+	uint32_t n = pool->kicked_count;
+
+	pool->kick_asked = false;
+	while (n-- && pool->kicked_first) {
+		struct weir_io *io = pool->kicked_first;
+
+		pool->kicked_first = io->kick_next;
+		if (io->kick_next)
+			io->kick_next->kick_prev = NULL;
+		else
+			pool->kicked_last = NULL;
+		pool->kicked_count--;
+		io->kicked = false;
+		weir_io_work(io);
+	}
+}
+
+static void timer_fired(struct weir_engine *e, struct weir_timer *timer)
+{
+	(void)e;
+	work_kicked(timer->user);
+}
+
+static void message_came(struct weir_engine *e, struct weir_msg *msg)
+{
+	(void)e;
+	work_kicked(
+		(struct weir_buf_pool *)((char *)msg - offsetof(struct weir_buf_pool, kick_msg)));
+}
+
+void weir_io_kicks_init(struct weir_buf_pool *pool)
+{
+	pool->kick.fn = timer_fired;
+	pool->kick.user = pool;
+	pool->kick_msg.fn = message_came;
+}
+
 void weir_io_kick(struct weir_io *io)
 {
+	struct weir_buf_pool *pool = io->pool;
+
 	if (io->kicked)
 		return;
-	/* Without memory for the timer the next event of the socket does the work. */
-	io->kicked = weir_timer_start(io->pool->engine, &io->kick, 0) == 0;
+	io->kicked = true;
+	io->kick_next = NULL;
+	io->kick_prev = pool->kicked_last;
+	if (io->kick_prev)
+		io->kick_prev->kick_next = io;
+	else
+		pool->kicked_first = io;
+	pool->kicked_last = io;
+	pool->kicked_count++;
+	if (pool->kick_asked)
+		return;
+	pool->kick_asked = true;
+	/* The timer is cheaper, the message cannot fail. */
+	if (weir_timer_start(pool->engine, &pool->kick, 0))
+		weir_engine_post(pool->engine, &pool->kick_msg);
 }
 
 int weir_io_unregister(struct weir_io *io)

@@ -123,7 +123,8 @@ struct weir_io_port {
  * @port: its socket's port, NULL while closed.
  * @epoch: counts closings, so that code around a callback knows that its socket is gone.
  * @depth: callbacks of this weir_io on the stack; memory is freed at 0.
- * @kick: runs weir_io_work() soon; a timer because that is where no callback is on the stack.
+ * @kick_next: list of those whose weir_io_work() is to run soon; in it while @kicked.
+ * @kick_prev: the same.
  * @rx: what arrived and was not looked at: pieces that borrow slices.
  * @pending: incomplete message, in memory of its own.
  * @need: bytes @pending must have before the segmentation callback is asked again; 0: any more.
@@ -144,7 +145,7 @@ struct weir_io {
 	enum weir_io_mode mode;
 	uint64_t epoch;
 	unsigned depth;
-	struct weir_timer kick;
+	struct weir_io *kick_next, *kick_prev;
 
 	bool kicked : 1;
 	bool dead : 1; /* freed by the user, memory still on the stack's mind */
@@ -187,6 +188,12 @@ struct weir_io {
  * @hold_limit: slices that may be held.
  * @event_slices: slices of the present event that a message borrows: to be held if it still does
  *	when the event is over.
+ * @kicked_first: the weir_ios that were kicked, the oldest first.
+ * @kicked_last: the newest.
+ * @kicked_count: how many.
+ * @kick_asked: @kick runs, or @kick_msg is on its way.
+ * @kick: comes where no callback is on the stack.
+ * @kick_msg: comes in its place where there is no memory for a timer.
  */
 struct weir_buf_pool {
 	struct weir_engine *engine;
@@ -201,6 +208,11 @@ struct weir_buf_pool {
 	unsigned event_slices;
 	struct weir_io *ios;
 	struct weir_io_port *ports;
+	struct weir_io *kicked_first, *kicked_last;
+	uint32_t kicked_count;
+	bool kick_asked;
+	struct weir_timer kick;
+	struct weir_msg kick_msg;
 	struct weir_buf_pool_stats stats;
 };
 
@@ -260,8 +272,11 @@ void weir_io_leave(struct weir_io *io);
 /** weir_io_work() - tell what is to be told, deliver, give to the socket; from the loop only. */
 void weir_io_work(struct weir_io *io);
 
-/** weir_io_kick() - have weir_io_work() called soon. */
+/** weir_io_kick() - have weir_io_work() called soon; needs no memory. */
 void weir_io_kick(struct weir_io *io);
+
+/** weir_io_kicks_init() - make a pool ready for kicks. */
+void weir_io_kicks_init(struct weir_buf_pool *pool);
 
 /** weir_io_has_reader() - is there a receive callback? */
 bool weir_io_has_reader(const struct weir_io *io);

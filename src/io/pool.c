@@ -94,6 +94,7 @@ int weir_buf_pool_new(struct weir_buf_pool **retpool, struct weir_engine *e,
 	pool->engine = e;
 	pool->opts = o;
 	pool->hold_limit = o.hold_max ? o.hold_max : LEAST_HOLD_LIMIT;
+	weir_io_kicks_init(pool);
 	*retpool = pool;
 	return 0;
 }

@@ -25,7 +25,8 @@
  *	dump was interrupted 5 times; -EBADMSG for an answer that makes no sense.
  * Sources: net/netlink/af_netlink.c (netlink_ack, netlink_dump_done), net/netlink/genetlink.c,
  *	net/core/dev_ioctl.c (SIOCGIFNAME, SIOCETHTOOL), net/core/dev.c (dev_valid_name), Linux 7.3.
- * Tests: tests/unit/test_nic_nl.c, tests/netns/nic_info.sh, tests/vm/t/nic_info.sh
+ * Tests: tests/unit/test_nic_nl.c, tests/fuzz/fuzz_nic.c, tests/netns/nic_info.sh,
+ *	tests/vm/t/nic_info.sh
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -288,12 +289,19 @@ static int end_read(struct answer *a, const struct nlmsghdr *h)
 	return 0;
 }
 
+/* As mnl_nlmsg_ok(), which takes a length over INT_MAX for a negative, and so for a small one. */
+static bool message_fits(const struct nlmsghdr *h, int left)
+{
+	return left >= (int)sizeof(*h) && h->nlmsg_len >= sizeof(*h) &&
+	       h->nlmsg_len <= (unsigned)left;
+}
+
 static int datagram_read(struct answer *a, const char *data, size_t bytes, uint32_t seq)
 {
 	const struct nlmsghdr *h = (const void *)data;
 	int left = (int)bytes, r;
 
-	for (; !a->done && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (; !a->done && message_fits(h, left); h = mnl_nlmsg_next(h, &left)) {
 		if (h->nlmsg_seq != seq || h->nlmsg_type == NLMSG_NOOP)
 			continue;
 		if (h->nlmsg_flags & NLM_F_DUMP_INTR)

@@ -59,6 +59,9 @@ static int rxfh_get(struct nic_ctx *ctx, struct weir_ethtool_rxfh **ret)
 		.key_size = sizes.key_size,
 	};
 	r = nic_ioctl(ctx, whole, "ethtool RSS", NULL);
+	/* Asked without room, as there was nothing, it tells sizes again: there may be some now. */
+	if (!r && (whole->indir_size != sizes.indir_size || whole->key_size != sizes.key_size))
+		r = -EBADMSG;
 	if (r)
 		free(whole);
 	else

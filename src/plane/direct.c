@@ -118,7 +118,8 @@ uint32_t weir_dgram_control(struct msghdr *msg)
 	int segment;
 
 	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
-		if (cm->cmsg_level == SOL_UDP && cm->cmsg_type == UDP_GRO) {
+		if (cm->cmsg_level == SOL_UDP && cm->cmsg_type == UDP_GRO &&
+		    cm->cmsg_len >= CMSG_LEN(sizeof(segment))) {
 			memcpy(&segment, CMSG_DATA(cm), sizeof(segment));
 			return segment > 0 ? (uint32_t)segment : 0;
 		}
@@ -220,11 +221,11 @@ int weir_direct_accept(struct weir_sock *s)
 	return 0;
 }
 
-int weir_direct_send(struct weir_sock *s, const struct msghdr *msg)
+int weir_direct_send_flags(struct weir_sock *s, const struct msghdr *msg, int flags)
 {
-	int flags = msg->msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t n;
 
+	flags |= msg->msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	weir_core_of(s->engine)->stats.syscalls++;
 	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control)
 		n = send(s->fd, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len, flags);

@@ -67,8 +67,14 @@ void weir_sctp_received(struct weir_sock *s, struct weir_pool *pool, uint32_t bu
 /** weir_direct_accept() - accept some connections; as weir_direct_recv(). */
 int weir_direct_accept(struct weir_sock *s);
 
-/** weir_direct_send() - send(2) or sendmsg(2), never blocking: bytes or -errno. */
-int weir_direct_send(struct weir_sock *s, const struct msghdr *msg);
+/** weir_direct_send_flags() - send(2) or sendmsg(2), never blocking: bytes or -errno. */
+int weir_direct_send_flags(struct weir_sock *s, const struct msghdr *msg, int flags);
+
+/** weir_direct_send() - the same without flags of its own. */
+static inline int weir_direct_send(struct weir_sock *s, const struct msghdr *msg)
+{
+	return weir_direct_send_flags(s, msg, 0);
+}
 
 /** weir_dgram_control() - GRO segment size out of received control data; 0 for none. */
 uint32_t weir_dgram_control(struct msghdr *msg);

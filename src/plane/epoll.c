@@ -10,13 +10,18 @@
  *
  *	  send() -> sendmsg -> whole: done | short, EAGAIN: done, EPOLLOUT -> up->writable()
  *
+ *	Requests for zero copy: epoll_zc.c.  Their completions come as EPOLLERR, which cannot be
+ *	switched off: a socket with some outstanding stays in the set also where nobody waits for
+ *	anything else, and where EPOLLERR or EPOLLHUP has another reason then, and would be said
+ *	for ever, it is watched for edges only.
  * Invariants: 1. the set's interest equals plane_bits & INTEREST.  2. every request is reported
- *	exactly once: plane_word marks those that were.
- * Ownership: the plane closes the socket's descriptor in detach().
+ *	exactly once: plane_word marks those that were.  3. a socket with requests outstanding is
+ *	in the set.
+ * Ownership: the plane closes the socket's descriptor after detach(), when nothing is outstanding.
  * Threads: the engine's.
  * Errors: a full set (ENOSPC, ENOMEM) fails attach().
  * Sources: epoll(7), epoll_ctl(2), connect(2) (EINPROGRESS and SO_ERROR).
- * Tests: tests/contract/ with WEIR_PLANE=epoll
+ * Tests: tests/contract/ with WEIR_PLANE=epoll, tests/unit/test_epoll_zc.c
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,6 +34,7 @@
 #include "../uapi/epoll.h"
 #include "../util/util.h"
 #include "direct.h"
+#include "epoll_zc.h"
 
 #define INTEREST (EPOLLIN | EPOLLOUT)
 #define IN_SET (1u << 16)  /* the descriptor is in the epoll set */
@@ -37,6 +43,7 @@
 #define DETACH (1u << 19)  /* detached() is to be reported */
 #define ARMED (1u << 20)   /* receiving: recv_start() without recv_stop() or recv_end() */
 #define CONNECT (1u << 21) /* connect under way */
+#define EDGE (1u << 22)	   /* in the set for edges of EPOLLERR and EPOLLHUP only */
 #define OP_GIVEN 1	   /* plane_word: given to the plane */
 #define OP_DONE 2	   /* plane_word: reported */
 #define ROUND_MAX 128
@@ -120,6 +127,7 @@ static int plane_open(struct weir_engine *e, struct weir_error *reterr)
 		return weir_error_set(reterr, -ENOMEM, "epoll plane", NULL, NULL);
 	c->plane_data = p;
 	c->lowat_max = LOWAT_BYTES;
+	c->zc_reports = true;
 	p->pending_tail = &p->pending;
 	weir_direct_init(&p->direct, READ_BYTES);
 	p->timer_ns = UINT64_MAX;
@@ -149,7 +157,7 @@ static void interest(struct weir_sock *s, uint32_t set, uint32_t clear)
 
 	if (now == (s->plane_bits & INTEREST))
 		return;
-	s->plane_bits = (s->plane_bits & ~(uint32_t)INTEREST) | now;
+	s->plane_bits = (s->plane_bits & ~(INTEREST | EDGE)) | now;
 	weir_core_of(s->engine)->stats.syscalls++;
 	/* handle() takes a dead descriptor that nobody waits for out of the set. */
 	if (!epoll_ctl(p->epfd, s->plane_bits & IN_SET ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev))
@@ -167,6 +175,31 @@ static void pend(struct weir_sock *s, uint32_t bits)
 	s->plane_next = NULL;
 	*p->pending_tail = s;
 	p->pending_tail = &s->plane_next;
+}
+
+/* Nobody waits for it, but the set would report it for ever. */
+static void unwatch(struct weir_sock *s)
+{
+	struct epoll_event edge = { .events = EPOLLET, .data.ptr = s };
+	struct epoll_plane *p = plane_of(s->engine);
+
+	if (!weir_epoll_zc_live(s)) {
+		(void)epoll_ctl(p->epfd, EPOLL_CTL_DEL, s->fd, NULL);
+		s->plane_bits &= ~(IN_SET | EDGE);
+		return;
+	}
+	/* What is there now is reported once more. */
+	if (!(s->plane_bits & EDGE) && !epoll_ctl(p->epfd, EPOLL_CTL_MOD, s->fd, &edge))
+		s->plane_bits |= EDGE;
+}
+
+static void forget_ready(struct weir_sock *s)
+{
+	struct epoll_plane *p = plane_of(s->engine);
+
+	for (int i = p->ready_at; i < p->ready_count; i++)
+		if (p->ready[i].data.ptr == s)
+			p->ready[i].events = 0;
 }
 
 static int attach(struct weir_sock *s, struct weir_error *reterr)
@@ -201,16 +234,15 @@ static void detach(struct weir_sock *s)
 {
 	struct epoll_plane *p = plane_of(s->engine);
 
-	for (int i = p->ready_at; i < p->ready_count; i++)
-		if (p->ready[i].data.ptr == s)
-			p->ready[i].events = 0;
+	forget_ready(s);
 	if (p->last_rx == s) {
 		p->last_rx = NULL;
 		p->rx_streak = 0;
 	}
+	/* An edge may just have been forgotten: not EDGE, so that it is asked for again. */
+	s->plane_bits &= ~(INTEREST | EDGE);
 	if (s->plane_bits & IN_SET)
-		(void)epoll_ctl(p->epfd, EPOLL_CTL_DEL, s->fd, NULL);
-	s->plane_bits &= ~(IN_SET | INTEREST);
+		unwatch(s);
 	pend(s, DETACH);
 }
 
@@ -268,8 +300,14 @@ static struct weir_txop *next_op(struct weir_sock *s)
 
 static void op_report(struct weir_txop *op, int res)
 {
+	const struct weir_plane_up *up = weir_core_of(op->sock->engine)->up;
+	struct weir_zc *zc = op->zc;
+
 	op->plane_word = OP_DONE;
-	weir_core_of(op->sock->engine)->up->sent(op, res);
+	up->sent(op, res);
+	/* Of what was sent, the kernel says it. */
+	if (zc && res <= 0)
+		up->released(zc, true);
 }
 
 static void cancel_ops(struct weir_sock *s)
@@ -280,6 +318,20 @@ static void cancel_ops(struct weir_sock *s)
 		op_report(op, -ECANCELED);
 }
 
+/* Without a copy: where it was taken out of the set, it must be in it again. */
+static int send_zc(struct weir_sock *s, struct weir_txop *op)
+{
+	struct epoll_event ev = { .events = s->plane_bits & INTEREST, .data.ptr = s };
+
+	if (!(s->plane_bits & IN_SET)) {
+		weir_core_of(s->engine)->stats.syscalls++;
+		if (epoll_ctl(plane_of(s->engine)->epfd, EPOLL_CTL_ADD, s->fd, &ev))
+			return -ENOBUFS;
+		s->plane_bits |= IN_SET;
+	}
+	return weir_epoll_zc_send(s, op);
+}
+
 static void send_ops(struct weir_sock *s)
 {
 	struct weir_txop *op;
@@ -288,7 +340,7 @@ static void send_ops(struct weir_sock *s)
 	while ((op = next_op(s))) {
 		size_t asked = op->bytes;
 
-		r = weir_direct_send(s, &op->msg);
+		r = op->zc ? send_zc(s, op) : weir_direct_send(s, &op->msg);
 		if (r == -EAGAIN || (r >= 0 && (size_t)r < asked && s->kind == WEIR_STREAM))
 			interest(s, EPOLLOUT, 0);
 		op_report(op, r);
@@ -307,6 +359,18 @@ static int send_now(struct weir_sock *s, const struct msghdr *msg, size_t bytes,
 	return weir_direct_send(s, msg);
 }
 
+static void let_go(struct weir_sock *s)
+{
+	/* A descriptor that somebody has copied would stay in the set. */
+	if (s->plane_bits & IN_SET)
+		unwatch(s);
+	forget_ready(s);
+	weir_epoll_zc_free(s);
+	close(s->fd);
+	s->fd = -1;
+	weir_core_of(s->engine)->up->detached(s);
+}
+
 static void run_pending(struct weir_engine *e)
 {
 	struct epoll_plane *p = plane_of(e);
@@ -320,9 +384,9 @@ static void run_pending(struct weir_engine *e)
 		s->plane_bits &= ~PENDING;
 		if (s->plane_bits & DETACH) {
 			cancel_ops(s);
-			close(s->fd);
-			s->fd = -1;
-			up->detached(s);
+			/* After close(2) the kernel would not say when it is done. */
+			if (!weir_epoll_zc_live(s))
+				let_go(s);
 			continue;
 		}
 		send_ops(s);
@@ -359,16 +423,20 @@ static void readable(struct weir_sock *s)
 {
 	struct weir_engine *e = s->engine;
 	bool more = false;
-	int r;
+	int r, error = weir_epoll_zc_take_error(s);
 
 	/* Inside recv_end() the core may start again: ARMED must be off before. */
 	s->plane_bits &= ~ARMED;
-	if (s->kind == WEIR_LISTENER)
+	if (error) {
+		weir_core_of(e)->up->recv_end(s, error);
+		r = 0;
+	} else if (s->kind == WEIR_LISTENER) {
 		r = weir_direct_accept(s);
-	else if (s->kind == WEIR_DGRAM)
+	} else if (s->kind == WEIR_DGRAM) {
 		r = weir_direct_recvmsgs(s, &more);
-	else
+	} else {
 		r = weir_direct_recv(&plane_of(e)->direct, s);
+	}
 	if (r)
 		s->plane_bits |= ARMED;
 	plane_of(e)->more |= more;
@@ -378,6 +446,16 @@ static void readable(struct weir_sock *s)
 		interest(s, 0, EPOLLIN);
 }
 
+/* Returns the events without EPOLLERR where completions were the reason: others come again. */
+static uint32_t take_completions(struct weir_sock *s, uint32_t events)
+{
+	if (!(events & EPOLLERR) || !weir_epoll_zc_read(s))
+		return events;
+	if ((s->plane_bits & DETACH) && !weir_epoll_zc_live(s))
+		pend(s, 0);
+	return weir_epoll_zc_has_error(s) ? events : events & ~(uint32_t)EPOLLERR;
+}
+
 static void handle(struct weir_sock *s, uint32_t events)
 {
 	if (s->plane_bits & CONNECT) {
@@ -385,6 +463,7 @@ static void handle(struct weir_sock *s, uint32_t events)
 			connect_done(s);
 		return;
 	}
+	events = take_completions(s, events);
 	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) && (s->plane_bits & EPOLLOUT)) {
 		interest(s, 0, EPOLLOUT);
 		weir_core_of(s->engine)->up->writable(s);
@@ -392,11 +471,8 @@ static void handle(struct weir_sock *s, uint32_t events)
 	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && (s->plane_bits & EPOLLIN))
 		readable(s);
 	else if ((events & (EPOLLERR | EPOLLHUP)) && !(s->plane_bits & INTEREST) &&
-		 (s->plane_bits & IN_SET)) {
-		/* Nobody waits for it, but the set would report it for ever. */
-		(void)epoll_ctl(plane_of(s->engine)->epfd, EPOLL_CTL_DEL, s->fd, NULL);
-		s->plane_bits &= ~IN_SET;
-	}
+		 (s->plane_bits & IN_SET))
+		unwatch(s);
 }
 
 /* A timer that ends the sleep by @deadline_ns, or earlier: the core waits again then. */
@@ -561,4 +637,5 @@ const struct weir_plane_ops weir_plane_epoll = {
 	.send = plane_send,
 	.send_now = send_now,
 	.shutdown = plane_shutdown,
+	.zerocopy = weir_epoll_zc_can,
 };

@@ -196,6 +196,17 @@ static void up_sent(struct weir_txop *op, int res)
 	weir_fault_pay_writable(s);
 }
 
+static void up_released(struct weir_zc *zc, bool copied)
+{
+	struct weir_fault *f = weir_fault_of(zc->sock);
+
+	if (weir_fault_hit(f, WEIR_FAULT_ZC_COPIED))
+		copied = !copied;
+	weir_fault_report(
+		f, &(struct weir_report){
+			   .s = zc->sock, .kind = WEIR_REPORT_RELEASED, .zc = zc, .res = copied });
+}
+
 static void up_writable(struct weir_sock *s)
 {
 	weir_fault_report(weir_fault_of(s),
@@ -214,6 +225,7 @@ static const struct weir_plane_up fault_up = {
 	.received = up_received,
 	.recv_end = up_recv_end,
 	.sent = up_sent,
+	.released = up_released,
 	.writable = up_writable,
 	.detached = up_detached,
 };
@@ -447,6 +459,8 @@ int weir_fault_wrap(struct weir_engine *e, const char *spec, struct weir_error *
 		.ifq = c->ops->ifq,
 		.why = c->ops->why,
 		.add_area = c->ops->add_area,
+		.send_area = c->ops->send_area,
+		.zerocopy = c->ops->zerocopy,
 	};
 	c->fault_data = f;
 	c->ops = &f->ops;

@@ -16,6 +16,10 @@
  * @WEIR_FAULT_EAGAIN: a send is refused, a receive ends for no reason.
  * @WEIR_FAULT_ENOBUFS: the same with -ENOBUFS; on a receive all free buffers are gone for a while.
  * @WEIR_FAULT_ENOMEM: the same with -ENOMEM.
+ * @WEIR_FAULT_LATE_RELEASE: the release of a request for zero copy comes many rounds later.
+ * @WEIR_FAULT_REORDER_RELEASE: a release goes before what was reported earlier.
+ * @WEIR_FAULT_ZC_REFUSE: a request for zero copy is refused.
+ * @WEIR_FAULT_ZC_COPIED: a release says the contrary of what the kernel said about copies.
  */
 enum weir_fault_kind {
 	WEIR_FAULT_SHORT_READ,
@@ -25,6 +29,10 @@ enum weir_fault_kind {
 	WEIR_FAULT_EAGAIN,
 	WEIR_FAULT_ENOBUFS,
 	WEIR_FAULT_ENOMEM,
+	WEIR_FAULT_LATE_RELEASE,
+	WEIR_FAULT_REORDER_RELEASE,
+	WEIR_FAULT_ZC_REFUSE,
+	WEIR_FAULT_ZC_COPIED,
 	WEIR_FAULT_KINDS,
 };
 
@@ -55,6 +63,7 @@ enum weir_report_kind {
 	WEIR_REPORT_RECEIVED,
 	WEIR_REPORT_RECV_END,
 	WEIR_REPORT_SENT,
+	WEIR_REPORT_RELEASED,
 	WEIR_REPORT_WRITABLE,
 	WEIR_REPORT_DETACHED,
 };
@@ -64,9 +73,10 @@ enum weir_report_kind {
  * @next: queue or free list.
  * @s: socket.
  * @kind: which function of struct weir_plane_up.
- * @res: its result; the descriptor of ACCEPTED.
+ * @res: its result; the descriptor of ACCEPTED; of RELEASED whether it was copied.
  * @due: round from which on it may be passed on.
  * @op: of SENT.
+ * @zc: of RELEASED.
  * @rx: of RECEIVED.
  */
 struct weir_report {
@@ -76,11 +86,18 @@ struct weir_report {
 	int res;
 	uint64_t due;
 	struct weir_txop *op;
+	struct weir_zc *zc;
 	struct weir_rx rx;
 };
 
 /* Orders that must be kept within one socket. */
-enum weir_lane { WEIR_LANE_RX, WEIR_LANE_SENT, WEIR_LANE_WRITABLE, WEIR_LANES };
+enum weir_lane {
+	WEIR_LANE_RX,
+	WEIR_LANE_SENT,
+	WEIR_LANE_RELEASED,
+	WEIR_LANE_WRITABLE,
+	WEIR_LANES,
+};
 
 /**
  * struct weir_fault_sock - what the fault plane knows of a socket (weir_sock.fault_data).
@@ -123,6 +140,7 @@ struct weir_fault_sock {
  * @free: unused reports.
  * @passed: reports passed on so far.
  * @to_end: sockets whose receive is to be ended.
+ * @zc_refused: requests for zero copy that were refused, to take the errors in turn.
  * @cuts: shortened send requests, cut_count of them.
  * @taken: buffers that were taken away, taken_count of them, from @taken_pool.
  * @fd: descriptor for foreign loops: the wrapped plane's and @owe_fd; -1 before fd().
@@ -142,6 +160,7 @@ struct weir_fault {
 	struct weir_report *free;
 	uint64_t passed;
 	struct weir_sock *to_end;
+	unsigned zc_refused;
 	struct weir_fault_cut *cuts;
 	unsigned cut_count, cut_cap;
 	uint32_t *taken;

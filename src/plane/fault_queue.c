@@ -7,6 +7,7 @@
  *
  *	   socket A, receiving   accepted connected received received recv_end
  *	   socket A, sending     sent sent writable        (sents may overtake each other only)
+ *	   socket A, releases    released released         (each after its own sent, no other order)
  *	   socket B, ...
  *	   detached              after everything else of its socket
  *
@@ -28,6 +29,7 @@
 #include "fault.h"
 
 #define LATE_ROUNDS 4
+#define LATE_RELEASE_ROUNDS 64
 
 void weir_fault_queue_init(struct weir_fault *f)
 {
@@ -66,6 +68,9 @@ static void pass_on(struct weir_fault *f, const struct weir_report *r)
 	case WEIR_REPORT_SENT:
 		f->up->sent(r->op, r->res);
 		break;
+	case WEIR_REPORT_RELEASED:
+		f->up->released(r->zc, r->res);
+		break;
 	case WEIR_REPORT_WRITABLE:
 		f->up->writable(s);
 		break;
@@ -75,6 +80,15 @@ static void pass_on(struct weir_fault *f, const struct weir_report *r)
 		f->up->detached(s);
 		break;
 	}
+}
+
+static uint64_t lateness(struct weir_fault *f, enum weir_report_kind kind)
+{
+	bool release = kind == WEIR_REPORT_RELEASED;
+
+	if (!weir_fault_hit(f, release ? WEIR_FAULT_LATE_RELEASE : WEIR_FAULT_LATE))
+		return 0;
+	return 1 + weir_fault_random(f, release ? LATE_RELEASE_ROUNDS : LATE_ROUNDS);
 }
 
 void weir_fault_report(struct weir_fault *f, const struct weir_report *like)
@@ -98,9 +112,7 @@ void weir_fault_report(struct weir_fault *f, const struct weir_report *like)
 	r->next = NULL;
 	if (!f->head && f->owe_fd >= 0)
 		(void)eventfd_write(f->owe_fd, 1);
-	r->due = f->round;
-	if (weir_fault_hit(f, WEIR_FAULT_LATE))
-		r->due += 1 + weir_fault_random(f, LATE_ROUNDS);
+	r->due = f->round + lateness(f, r->kind);
 	*f->tail = r;
 	f->tail = &r->next;
 	f->queued++;
@@ -127,6 +139,15 @@ static bool met(const struct weir_fault *f, const struct weir_fault_sock *fs, en
 	return fs->mark[lane] == f->scan;
 }
 
+/* Is the result of the request that @release belongs to still in the queue? */
+static bool sent_waits(const struct weir_fault *f, const struct weir_report *release)
+{
+	for (const struct weir_report *r = f->head; r != release; r = r->next)
+		if (r->kind == WEIR_REPORT_SENT && r->op->zc == release->zc)
+			return true;
+	return false;
+}
+
 /* May @r go now, as far as those before it are concerned?  Called in the order of the queue. */
 static bool is_free(struct weir_fault *f, const struct weir_report *r)
 {
@@ -136,7 +157,11 @@ static bool is_free(struct weir_fault *f, const struct weir_report *r)
 	switch (r->kind) {
 	case WEIR_REPORT_DETACHED:
 		clear = !met(f, fs, WEIR_LANE_RX) && !met(f, fs, WEIR_LANE_SENT) &&
-			!met(f, fs, WEIR_LANE_WRITABLE);
+			!met(f, fs, WEIR_LANE_RELEASED) && !met(f, fs, WEIR_LANE_WRITABLE);
+		break;
+	case WEIR_REPORT_RELEASED:
+		clear = !met(f, fs, WEIR_LANE_SENT) || !sent_waits(f, r);
+		fs->mark[WEIR_LANE_RELEASED] = f->scan;
 		break;
 	case WEIR_REPORT_SENT:
 		clear = !met(f, fs, WEIR_LANE_WRITABLE);
@@ -155,16 +180,15 @@ static bool is_free(struct weir_fault *f, const struct weir_report *r)
 	return r->kind != WEIR_REPORT_RECEIVED || weir_core_room(r->s->engine, 1);
 }
 
-/* The first that may go, or with REORDER any of those that may. */
-static struct weir_report **choose(struct weir_fault *f)
+/* The first that may go, or with @any one of those that may; with @releases of no other kind. */
+static struct weir_report **look(struct weir_fault *f, bool any, bool releases)
 {
-	bool any = weir_fault_hit(f, WEIR_FAULT_REORDER);
 	struct weir_report **chosen = NULL;
 	unsigned count = 0;
 
 	f->scan++;
 	for (struct weir_report **at = &f->head; *at; at = &(*at)->next) {
-		if (!is_free(f, *at))
+		if (!is_free(f, *at) || (releases && (*at)->kind != WEIR_REPORT_RELEASED))
 			continue;
 		if (weir_fault_random(f, ++count) == 0)
 			chosen = at;
@@ -172,6 +196,15 @@ static struct weir_report **choose(struct weir_fault *f)
 			break;
 	}
 	return chosen;
+}
+
+static struct weir_report **choose(struct weir_fault *f)
+{
+	struct weir_report **release = NULL;
+
+	if (weir_fault_hit(f, WEIR_FAULT_REORDER_RELEASE))
+		release = look(f, true, true);
+	return release ? release : look(f, weir_fault_hit(f, WEIR_FAULT_REORDER), false);
 }
 
 void weir_fault_pass(struct weir_fault *f)

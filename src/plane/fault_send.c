@@ -2,21 +2,26 @@
 /*
  * fault_send.c - faults of send requests: refused, or shortened.
  *
- * Theory: of the requests of a stream those before the fault go to the wrapped plane, the faulty
+ * Theory:
+ *	Of the requests of a stream those before the fault go to the wrapped plane, the faulty
  *	one is reported with its error (or goes there with fewer bytes than the core gave it), and
  *	those behind it are reported as cancelled, just as a plane does when a request falls
  *	short.  Datagrams are independent: only the faulty one is refused.
  *	A shortened request is changed in place and put right again before the core sees it.
  *	After a refusal with -EAGAIN the core waits for writable(): that is reported once no
  *	earlier request of the socket is in the wrapped plane.
+ *	A request for zero copy that does not go on is reported as released, too: the wrapped
+ *	plane never hears of its record.  The errors that only such requests have are given in
+ *	turn.
  * Invariants: 1. every request is reported once.  2. no byte behind a fault of a stream reaches
  *	the wrapped plane before the core was told.
  * Ownership: requests are the core's; struct weir_fault_cut is the fault plane's.
  * Threads: the engine's.
  * Errors: without memory for a cut nothing is shortened.
  * Sources: struct weir_plane_ops.send in core/plane.h; udp_sendmsg(), tcp_sendmsg() for the
- *	errors a kernel can give (ENOBUFS, ENOMEM).
- * Tests: tests/contract/ with WEIR_FAULT
+ *	errors a kernel can give (ENOBUFS, ENOMEM); io_uring/net.c io_send_zc_prep() (ENOMEM:
+ *	locked memory), io_sg_from_iter() (EMSGSIZE: pieces of a datagram) (Linux 7.3).
+ * Tests: tests/contract/ with WEIR_FAULT, tests/unit/test_fault.c
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,6 +45,10 @@ struct weir_fault_cut {
 /* The error to refuse this request with, or 0. */
 static int refusal(struct weir_fault *f, const struct weir_txop *op)
 {
+	static const int zc_errors[] = { -ENOMEM, -EMSGSIZE, -EOPNOTSUPP };
+
+	if (op->zc && weir_fault_hit(f, WEIR_FAULT_ZC_REFUSE))
+		return zc_errors[f->zc_refused++ % 3];
 	if (weir_fault_hit(f, WEIR_FAULT_EAGAIN))
 		return -EAGAIN;
 	/* On a datagram socket these are its sender's to see: nothing is tried again. */
@@ -108,6 +117,11 @@ static void report_sent(struct weir_fault *f, struct weir_txop *op, int res)
 	weir_fault_report(f,
 			  &(struct weir_report){
 				  .s = op->sock, .kind = WEIR_REPORT_SENT, .op = op, .res = res });
+	if (op->zc)
+		weir_fault_report(f, &(struct weir_report){ .s = op->sock,
+							    .kind = WEIR_REPORT_RELEASED,
+							    .zc = op->zc,
+							    .res = true });
 	if (res == -EAGAIN)
 		weir_fault_sock_of(op->sock)->owe_writable = true;
 }

@@ -28,13 +28,18 @@ static const char *const names[WEIR_FAULT_KINDS] = {
 	[WEIR_FAULT_EAGAIN] = "eagain",
 	[WEIR_FAULT_ENOBUFS] = "enobufs",
 	[WEIR_FAULT_ENOMEM] = "enomem",
+	[WEIR_FAULT_LATE_RELEASE] = "late-release",
+	[WEIR_FAULT_REORDER_RELEASE] = "reorder-release",
+	[WEIR_FAULT_ZC_REFUSE] = "zc-refuse",
+	[WEIR_FAULT_ZC_COPIED] = "zc-copied",
 };
 
 static int unknown(const char *item, struct weir_error *reterr)
 {
 	return weir_error_set(reterr, -EINVAL, "fault", item,
 			      "legal keys: seed=NUMBER, and in percent short-read short-write late "
-			      "reorder eagain enobufs enomem");
+			      "reorder eagain enobufs enomem late-release reorder-release "
+			      "zc-refuse zc-copied");
 }
 
 static int number(const char *text, uint64_t *ret)

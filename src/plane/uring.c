@@ -87,8 +87,8 @@ static void sweep(struct weir_sock *s)
 	struct io_uring_sqe *sqe;
 
 	s->plane_bits &= ~UR_SWEEP;
-	/* An entry that is taken must be filled: look first. */
-	if (!s->plane_refs || !(sqe = uring_sqe(s->engine)))
+	/* No cancel ends a notification.  An entry that is taken must be filled: look first. */
+	if (s->plane_refs == s->plane_notes || !(sqe = uring_sqe(s->engine)))
 		return;
 	sqe->opcode = IORING_OP_ASYNC_CANCEL;
 	sqe->fd = s->plane_slot >= 0 ? s->plane_slot : s->fd;
@@ -131,6 +131,7 @@ void uring_close(struct weir_engine *e)
 	uring_rx_close(e);
 	weir_ring_close(&p->ring);
 	zcrx_free(e, p->zc);
+	uring_zc_close(p);
 	if (p->signal_fd >= 0)
 		close(p->signal_fd);
 	free(p->slots);
@@ -144,7 +145,7 @@ static void describe(struct weir_engine *e)
 	struct uring_plane *p = uring_of(e);
 	uint32_t w = p->without;
 
-	snprintf(c->parts, sizeof(c->parts), "%s%s%s%s%s%s%s%s%s",
+	snprintf(c->parts, sizeof(c->parts), "%s%s%s%s%s%s%s%s%s%s",
 		 p->ring.setup & IORING_SETUP_DEFER_TASKRUN ? "DEFER_TASKRUN" : "no DEFER_TASKRUN",
 		 w & WEIR_WITHOUT_BUFFER_RING	 ? ", poll and read" :
 		 w & WEIR_WITHOUT_MULTISHOT_RECV ? ", single receives" :
@@ -155,7 +156,7 @@ static void describe(struct weir_engine *e)
 		 w & WEIR_WITHOUT_MIN_WAIT ? "" : ", min-wait",
 		 w & WEIR_WITHOUT_FIXED_FILES ? "" : ", registered files",
 		 p->ring.fd_registered ? ", registered ring" : "",
-		 w & WEIR_WITHOUT_NAPI ? "" : ", NAPI busy poll");
+		 w & WEIR_WITHOUT_NAPI ? "" : ", NAPI busy poll", p->sends ? ", SEND_ZC" : "");
 }
 
 static int open_ring(struct weir_engine *e, struct uring_plane *p, bool large,
@@ -203,6 +204,11 @@ int uring_open(struct weir_engine *e, bool large, struct weir_error *reterr)
 	}
 	if (files_open(p))
 		p->without |= WEIR_WITHOUT_FIXED_FILES;
+	r = uring_zc_open(e);
+	if (r) {
+		uring_close(e);
+		return weir_error_set(reterr, r, "uring plane", NULL, NULL);
+	}
 	describe(e);
 	return 0;
 }
@@ -241,7 +247,7 @@ static void slot_take(struct weir_sock *s)
 		p->slot_count--;
 }
 
-static void slot_release(struct weir_sock *s)
+void uring_slot_release(struct weir_sock *s)
 {
 	struct uring_plane *p = uring_of(s->engine);
 	int none = -1;
@@ -317,7 +323,7 @@ static bool try_detach(struct weir_sock *s)
 	s->plane_bits &= ~UR_DETACH;
 	if (s->plane_bits & ZC_COUNTED)
 		zcrx_detach(s);
-	slot_release(s);
+	uring_slot_release(s);
 	close(s->fd);
 	s->fd = -1;
 	weir_core_of(s->engine)->up->detached(s);
@@ -420,6 +426,8 @@ static void handle(struct weir_engine *e, const struct weir_cqe *c)
 
 	if (kind == UD_MISC) {
 		misc_cqe(e, c);
+	} else if (kind == UD_SEND && (c->cqe.user_data & UD_ZC)) {
+		uring_zc_cqe((struct weir_zc *)((uintptr_t)ptr & ~(uintptr_t)UD_ZC), &c->cqe);
 	} else if (kind == UD_SEND) {
 		struct weir_sock *s = ((struct weir_txop *)ptr)->sock;
 
@@ -581,7 +589,8 @@ static int plane_flush(struct weir_engine *e)
 	.close = uring_close, .fd = uring_signal_fd, .poll = plane_poll, .wait = plane_wait, \
 	.flush = plane_flush, .attach = attach, .detach = detach, .connect = start_connect,  \
 	.recv_start = uring_rx_start, .recv_stop = uring_rx_stop, .send = uring_tx_send,     \
-	.send_now = uring_hot_send, .shutdown = plane_shutdown
+	.send_now = uring_hot_send, .shutdown = plane_shutdown, .send_area = uring_zc_area,  \
+	.zerocopy = uring_zc_can
 
 const struct weir_plane_ops weir_plane_uring = {
 	.name = "uring",

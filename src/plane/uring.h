@@ -22,6 +22,7 @@ enum {
 };
 
 #define UD_KIND 7ull
+#define UD_ZC 8ull /* with UD_SEND: the pointer is a record for zero copy; both are aligned to 16 */
 
 /* plane_word of a send request: 0 while in flight. */
 #define OP_REPORTED 1 /* its result was reported */
@@ -67,6 +68,7 @@ enum {
  * @signal_fd: eventfd that the kernel writes to when there is work, for foreign loops; or -1.
  * @zc: interface queues (plane zcrx); NULL: none.
  * @signal_lost: this kernel does not write to it a second time: it is registered anew.
+ * @sends: sends without a copy (uring_zc.c); NULL: there are none.
  */
 struct uring_plane {
 	struct weir_ring ring;
@@ -88,6 +90,7 @@ struct uring_plane {
 	int signal_fd;
 	bool signal_lost;
 	struct zcrx *zc;
+	struct uring_sends *sends;
 };
 
 static inline struct uring_plane *uring_of(struct weir_engine *e)
@@ -107,6 +110,7 @@ struct io_uring_sqe *uring_sqe(struct weir_engine *e);
 void uring_pend(struct weir_sock *s, uint32_t bits);
 void uring_target(const struct weir_sock *s, struct io_uring_sqe *sqe);
 void uring_cancel(struct weir_sock *s, uint64_t user_data);
+void uring_slot_release(struct weir_sock *s);
 
 /* uring_rx.c */
 int uring_rx_ready(struct weir_sock *s);
@@ -139,6 +143,19 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n);
 void uring_tx_cqe(struct weir_txop *op, int res);
 void uring_tx_cancel(struct weir_sock *s);
 void uring_tx_unsent(struct weir_sock *s);
+
+/* uring_zc.c */
+int uring_zc_open(struct weir_engine *e);
+void uring_zc_close(struct uring_plane *p);
+bool uring_zc_can(const struct weir_engine *e);
+void uring_zc_fill(struct weir_txop *op, struct io_uring_sqe *sqe);
+void uring_zc_cqe(struct weir_zc *zc, const struct io_uring_cqe *cqe);
+int uring_zc_area(struct weir_engine *e, struct weir_area *area, struct weir_error *reterr);
+
+static inline uint64_t uring_zc_ud(const struct weir_zc *zc)
+{
+	return (uint64_t)(uintptr_t)zc | UD_ZC | UD_SEND;
+}
 
 /* uring_probe.c */
 int uring_probe(struct weir_engine *e, struct weir_error *reterr);

@@ -27,6 +27,10 @@ static void fill(struct weir_txop *op, struct io_uring_sqe *sqe, bool stream)
 	sqe->msg_flags = (unsigned)op->msg.msg_flags | MSG_NOSIGNAL;
 	if (stream)
 		sqe->msg_flags |= MSG_WAITALL;
+	if (op->zc) {
+		uring_zc_fill(op, sqe);
+		return;
+	}
 	if (op->msg.msg_iovlen == 1 && !op->msg.msg_name && !op->msg.msg_control) {
 		sqe->opcode = IORING_OP_SEND;
 		sqe->addr = (uint64_t)(uintptr_t)op->iov[0].iov_base;
@@ -53,6 +57,19 @@ static void poll_out(struct weir_sock *s)
 	s->plane_refs++;
 }
 
+/* Entries that name the slot are given to the kernel before it is free. */
+static void leave_table(struct weir_sock *s)
+{
+	struct weir_ring *ring = &uring_of(s->engine)->ring;
+
+	for (int i = 0; weir_ring_queued(ring) && i < 4; i++) {
+		(void)weir_ring_enter(ring, 0, 0, 0);
+		weir_core_of(s->engine)->stats.syscalls++;
+	}
+	if (!weir_ring_queued(ring))
+		uring_slot_release(s);
+}
+
 void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 {
 	struct weir_engine *e = s->engine;
@@ -60,6 +77,13 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 	bool ordered = weir_sock_ordered(s);
 	struct io_uring_sqe *sqe;
 
+	/*
+	 * A ring whose process has died lets go of its table of files only after the last
+	 * notification; a connection would stay open for that long, and those between two sockets
+	 * of one process for ever.
+	 */
+	if (n && ops->zc && s->is_tcp && s->plane_slot >= 0)
+		leave_table(s);
 	/* A chain must not be cut by a submission in its middle. */
 	if (weir_ring_space(&p->ring) < n) {
 		(void)weir_ring_enter(&p->ring, 0, 0, 0);
@@ -75,6 +99,8 @@ void uring_tx_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 			return;
 		}
 		fill(ops, sqe, s->kind == WEIR_STREAM);
+		/* Its notification counts, too. */
+		s->plane_refs += ops->zc != NULL;
 		if (ordered && i + 1 < n && weir_ring_space(&p->ring))
 			sqe->flags |= IOSQE_IO_LINK;
 		s->plane_refs++;
@@ -99,8 +125,13 @@ void uring_tx_unsent(struct weir_sock *s)
 	s->plane_bits &= ~UR_UNSENT;
 	for (op = s->ops_head; op; op = next) {
 		next = op->next;
-		if (op->plane_word == OP_UNSENT)
+		if (op->plane_word == OP_UNSENT) {
+			struct weir_zc *zc = op->zc;
+
 			uring_tx_cqe(op, -ENOBUFS);
+			if (zc)
+				weir_core_of(s->engine)->up->released(zc, true);
+		}
 	}
 }
 
@@ -108,5 +139,5 @@ void uring_tx_cancel(struct weir_sock *s)
 {
 	for (struct weir_txop *op = s->ops_head; op; op = op->next)
 		if (!op->plane_word)
-			uring_cancel(s, ud(op, UD_SEND));
+			uring_cancel(s, op->zc ? uring_zc_ud(op->zc) : ud(op, UD_SEND));
 }

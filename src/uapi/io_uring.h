@@ -18,18 +18,22 @@
 #define WEIR_IORING_CQE_F_BUF_MORE (1u << 4) /* 6.12: more will be put into this buffer */
 
 #define WEIR_IORING_CQE_F_SKIP (1u << 5) /* 6.18: fills the end of a mixed ring */
-#define WEIR_IORING_CQE_F_32 (1u << 15) /* 6.18: this completion takes two slots */
+#define WEIR_IORING_CQE_F_32 (1u << 15)	 /* 6.18: this completion takes two slots */
 
 #define WEIR_IOU_PBUF_RING_INC 2u /* 6.12: flags of weir_io_uring_buf_reg */
 
 #define WEIR_IORING_REGISTER_PBUF_RING 22u
 #define WEIR_IORING_UNREGISTER_PBUF_RING 23u
-#define WEIR_IORING_REGISTER_NAPI 27u /* 6.9 */
-#define WEIR_IORING_REGISTER_ZCRX_IFQ 32u /* 6.15 */
-#define WEIR_IORING_REGISTER_QUERY 35u /* 6.18 */
+#define WEIR_IORING_REGISTER_NAPI 27u	   /* 6.9 */
+#define WEIR_IORING_REGISTER_ZCRX_IFQ 32u  /* 6.15 */
+#define WEIR_IORING_REGISTER_QUERY 35u	   /* 6.18 */
 #define WEIR_IORING_REGISTER_ZCRX_CTRL 36u /* 6.19 */
 
-#define WEIR_IORING_OP_RECV_ZC 58 /* 6.15 */
+#define WEIR_IORING_OP_SENDMSG_ZC 48 /* 6.1 */
+#define WEIR_IORING_OP_RECV_ZC 58    /* 6.15 */
+
+#define WEIR_IORING_SEND_ZC_REPORT_USAGE (1u << 3)   /* sqe->ioprio, 6.2 */
+#define WEIR_IORING_NOTIF_USAGE_ZC_COPIED (1u << 31) /* cqe->res of a notification, 6.2 */
 
 #define WEIR_IORING_SETUP_CQE_MIXED (1u << 18) /* 6.18 */
 #define WEIR_IORING_NOP_CQE32 (1u << 5)	       /* 6.18 */

@@ -56,6 +56,8 @@ refuses "bad value '129' for -P/--parallel" send -P129 127.0.0.1:9000 in
 refuses "bad value '4x' for -P/--parallel" send -P 4x 127.0.0.1:9000 in
 refuses "bad value '17M' for -l/--length.*1 to 16M" send -l 17M 127.0.0.1:9000 in
 refuses "bad value '1Z' for -l/--length" send -l 1Z 127.0.0.1:9000 in
+refuses "bad value 'yes' for --zerocopy: legal is one of: auto, never, always" \
+	send --zerocopy yes 127.0.0.1:9000 in
 refuses "--raw and -P 2 exclude each other" send --raw -P 2 127.0.0.1:9000 in
 refuses "exclude each other" recv --keep --listen-once 127.0.0.1:0 out
 [ "$(echo *)" = "in probe.err probe.out refused.err refused.out shell.err" ] ||

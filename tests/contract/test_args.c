@@ -185,7 +185,7 @@ static void sock_options(void **state)
 		BAD(size, 0);
 		BAD(size, 1 << 20);
 		BAD(flags, 1u << 31);
-		BAD(flags, 1u << 8);
+		BAD(flags, 1u << 10);
 		BAD(reserved, 1);
 #undef BAD
 	}

@@ -6,6 +6,7 @@
  * checks that at every event.  A finish sends what is queued first; a shutdown ends one direction.
  *
  * Parts: yes
+ * Zerocopy: always
  */
 #include "t_end.h"
 

@@ -6,6 +6,8 @@
  * peer.  A datagram says its sender, its number and its length by itself.  Trains are made by a
  * plain sender with UDP_SEGMENT, so that the kernel delivers them joined (UDP GRO) and the weir_io
  * must take them apart.  Replies go to the address that came with the message.
+ *
+ * Zerocopy: always
  */
 #include "test_io.h"
 

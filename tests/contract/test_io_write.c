@@ -6,6 +6,8 @@
  * writes are partial.  Still each message is told exactly once, in order, with its whole length,
  * and the peer sees the stream as it was queued.  The queue says full and low with
  * hysteresis, and a buffer is the library's if and only if the call returned 0.
+ *
+ * Zerocopy: always
  */
 #include "test_io.h"
 

@@ -7,6 +7,7 @@
  * ledger is checked by t_step() after every round and, through the hooks here, inside callbacks.
  *
  * Parts: yes
+ * Zerocopy: always
  */
 #include "t_echo.h"
 #include "t_end.h"

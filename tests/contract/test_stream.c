@@ -8,6 +8,7 @@
  *
  * Timeout: 60
  * Parts: yes
+ * Zerocopy: always
  */
 #include "t_end.h"
 
@@ -377,6 +378,8 @@ static void untagged_many(void **state)
 	static const uint32_t spins[] = { 0, 50, UINT32_MAX };
 
 	(void)state;
+	if (getenv("WEIR_ZEROCOPY"))
+		return; /* each such write is a page to the kernel: not all go into one window */
 	for (size_t i = 0; i < T_COUNT(spins); i++) {
 		struct weir_engine_opts o = { .size = sizeof o, .spin_us = spins[i] };
 		struct weir_sock_opts so = { .size = sizeof so, .tx_queue_max = 10000 };

@@ -8,6 +8,7 @@
  * each tag once, no event after a close, CLOSED at the end, a ledger that balances, no leak.
  *
  * Parts: yes
+ * Zerocopy: always
  */
 #include "t_end.h"
 

@@ -8,6 +8,7 @@
  * flight than fits.  The order is not asserted under faults.
  *
  * Parts: yes
+ * Zerocopy: always
  */
 #include "t.h"
 

@@ -18,7 +18,7 @@ endfunction()
 # Environment of a test: what is given, and of our own variables nothing from the caller.
 function(test_environment name)
 	set(changes "")
-	foreach(variable PLANE FAULT WITHOUT SPIN_US MIN_WAIT_US RUN_DIR IFNAME)
+	foreach(variable PLANE FAULT WITHOUT SPIN_US MIN_WAIT_US RUN_DIR IFNAME ZEROCOPY)
 		list(APPEND changes "WEIR_${variable}=unset:")
 	endforeach()
 	foreach(setting ${ARGN})

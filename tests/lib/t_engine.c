@@ -12,6 +12,8 @@ enum t_api t_api;
 /* A batch that is not given back is looked at by the next wait: each engine has its own array. */
 static struct {
 	struct weir_engine *e;
+	void (*released)(struct weir_engine *e, const struct weir_event *ev, void *user);
+	void *user;
 	struct weir_event events[64];
 } batches[8];
 
@@ -30,8 +32,33 @@ static struct weir_event *batch_of(struct weir_engine *e, unsigned *max)
 static void batch_forget(struct weir_engine *e)
 {
 	for (unsigned i = 0; i < T_COUNT(batches); i++)
-		if (batches[i].e == e)
+		if (batches[i].e == e) {
 			batches[i].e = NULL;
+			batches[i].released = NULL;
+		}
+}
+
+/* Who is told of generations: the callback layer knows it from the options. */
+static void batch_released(struct weir_engine *e, const struct weir_engine_opts *opts)
+{
+	unsigned max;
+
+	if (!opts || opts->size <= offsetof(struct weir_engine_opts, released) || !opts->released)
+		return;
+	(void)batch_of(e, &max);
+	for (unsigned i = 0; i < T_COUNT(batches); i++)
+		if (batches[i].e == e) {
+			batches[i].released = opts->released;
+			batches[i].user = opts->user;
+		}
+}
+
+static void handle_released(struct weir_engine *e, const struct weir_event *ev)
+{
+	assert_null(ev->user);
+	for (unsigned i = 0; i < T_COUNT(batches); i++)
+		if (batches[i].e == e && batches[i].released)
+			batches[i].released(e, ev, batches[i].user);
 }
 
 struct weir_engine *t_open(const struct weir_engine_opts *opts)
@@ -48,6 +75,7 @@ struct weir_engine *t_open(const struct weir_engine_opts *opts)
 	}
 	assert_non_null(e);
 	batch_forget(e); /* of an engine at the same address that was not closed by t_close() */
+	batch_released(e, opts);
 	t_ledger(e);
 	return e;
 }
@@ -129,6 +157,9 @@ static void handle(struct weir_engine *e, struct weir_event *ev)
 		break;
 	case WEIR_EVENT_TIMER:
 		ev->timer->fn(e, ev->timer);
+		break;
+	case WEIR_EVENT_RELEASED:
+		handle_released(e, ev);
 		break;
 	case WEIR_EVENT_NONE:
 		break;

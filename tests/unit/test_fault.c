@@ -20,7 +20,8 @@ static void legal(void **state)
 	for (int i = 0; i < WEIR_FAULT_KINDS; i++)
 		assert_int_equal(s.percent[i], 0);
 	assert_int_equal(weir_fault_parse("seed=7,short-read=20,short-write=21,late=22,reorder=23,"
-					  "eagain=24,enobufs=25,enomem=26",
+					  "eagain=24,enobufs=25,enomem=26,late-release=27,"
+					  "reorder-release=28,zc-refuse=29,zc-copied=30",
 					  &s, NULL),
 			 0);
 	assert_int_equal(s.seed, 7);
@@ -59,6 +60,7 @@ static void illegal(void **state)
 	t_expect(weir_fault_parse("bogus=1", &s, &err), &err, -EINVAL);
 	assert_string_equal(err.object, "bogus");
 	assert_non_null(strstr(err.hint, "short-write"));
+	assert_non_null(strstr(err.hint, "zc-copied"));
 }
 
 /* ---- the plane made of nothing, and a core that only writes down ---- */
@@ -75,6 +77,7 @@ static struct {
 	unsigned seen[4];
 	struct weir_txop *held[64]; /* requests in the wrapped plane */
 	unsigned held_count;
+	unsigned releases;
 } w;
 
 static void say(char kind, const struct weir_sock *s, int res)
@@ -139,6 +142,20 @@ static void nothing_send(struct weir_sock *s, struct weir_txop *ops, unsigned n)
 	}
 }
 
+static bool nothing_zerocopy(const struct weir_engine *e)
+{
+	(void)e;
+	return true;
+}
+
+static int nothing_send_area(struct weir_engine *e, struct weir_area *area, struct weir_error *err)
+{
+	(void)e;
+	(void)area;
+	(void)err;
+	return -ENOSPC;
+}
+
 static const struct weir_plane_ops nothing = {
 	.name = "nothing",
 	.open = nothing_open,
@@ -150,6 +167,8 @@ static const struct weir_plane_ops nothing = {
 	.recv_start = nothing_start,
 	.recv_stop = nothing_stop,
 	.send = nothing_send,
+	.send_area = nothing_send_area,
+	.zerocopy = nothing_zerocopy,
 };
 
 static void core_received(struct weir_sock *s, const struct weir_rx *rx)
@@ -173,7 +192,22 @@ static void core_sent(struct weir_txop *op, int res)
 {
 	op->done = true;
 	op->res = res;
+	if (op->zc) {
+		assert_false(op->zc->accepted);
+		op->zc->accepted = true;
+	}
 	say('s', op->sock, res);
+}
+
+static void core_released(struct weir_zc *zc, bool copied)
+{
+	assert_true(zc->accepted); /* never before its own result */
+	assert_false(zc->released);
+	assert_non_null(zc->sock->fault_data); /* never after detached */
+	zc->released = true;
+	zc->copied = copied;
+	zc->plane_word = ++w.releases;
+	say('z', zc->sock, copied);
 }
 
 static void core_writable(struct weir_sock *s)
@@ -190,6 +224,7 @@ static const struct weir_plane_up core_up = {
 	.received = core_received,
 	.recv_end = core_recv_end,
 	.sent = core_sent,
+	.released = core_released,
 	.writable = core_writable,
 	.detached = core_detached,
 };
@@ -418,12 +453,229 @@ static void writable_follows(void **state)
 	unwrap(e);
 }
 
+/* ---- requests for zero copy ---- */
+
+#define ZCS 8u
+
+static struct weir_zc zcs[ZCS];
+static struct weir_txop zc_ops[ZCS];
+
+/* Requests of one socket, each with a record, given on; a stream's come alone. */
+static void send_zc(struct weir_sock *s, unsigned n)
+{
+	memset(zcs, 0, sizeof zcs);
+	memset(zc_ops, 0, sizeof zc_ops);
+	for (unsigned i = 0; i < n; i++) {
+		struct weir_txop *op = &zc_ops[i];
+
+		zcs[i].sock = s;
+		zcs[i].op = op;
+		op->sock = s;
+		op->zc = &zcs[i];
+		op->next = i + 1 < n ? op + 1 : NULL;
+		op->msg.msg_iov = op->iov;
+		op->msg.msg_iovlen = 3;
+		for (unsigned j = 0; j < 3; j++)
+			op->iov[j].iov_len = 100;
+		op->bytes = 300;
+	}
+	w.held_count = 0;
+	w.releases = 0;
+	w.core.ops->send(s, zc_ops, n);
+}
+
+/* The wrapped plane: a result each, and a release each, some between the results of others. */
+static void answer_zc(void)
+{
+	struct weir_zc *owed[ZCS], *zc;
+	unsigned n = 0, at;
+
+	while (w.held_count || n) {
+		if (w.held_count && (!n || t_rand_below(2))) {
+			struct weir_txop *op = w.held[--w.held_count];
+
+			owed[n++] = op->zc;
+			w.core.up->sent(op, (int)op->bytes);
+			continue;
+		}
+		at = (unsigned)t_rand_below(n);
+		zc = owed[at];
+		owed[at] = owed[--n];
+		w.core.up->released(zc, false);
+	}
+}
+
+/* A release may be later than what one quiet look lets pass. */
+static void drain(struct weir_engine *e)
+{
+	const struct weir_fault *f = w.core.fault_data;
+
+	while (w.core.ops->poll(e) > 0 || f->queued)
+		;
+}
+
+static void all_released(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(zc_ops[i].done);
+		assert_true(zcs[i].released);
+		/* As the core gave it. */
+		assert_int_equal(zc_ops[i].bytes, 300);
+		assert_int_equal(zc_ops[i].msg.msg_iovlen, 3);
+	}
+	assert_int_equal(count('z'), n);
+	assert_int_equal(count('s'), n);
+}
+
+static unsigned out_of_turn(unsigned n)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i + 1 < n; i++)
+		k += zcs[i].plane_word > zcs[i + 1].plane_word;
+	return k;
+}
+
+/* Results of all, then releases in turn: what the core sees of the order. */
+static unsigned mixed(const char *spec)
+{
+	struct weir_engine *e = wrap(spec);
+	struct weir_sock *s = &w.socks[1];
+	unsigned k = 0;
+
+	s->kind = WEIR_DGRAM;
+	for (unsigned round = 0; round < 100; round++) {
+		w.used = 0;
+		send_zc(s, ZCS);
+		for (unsigned i = 0; i < ZCS; i++)
+			w.core.up->sent(&zc_ops[i], 300);
+		for (unsigned i = 0; i < ZCS; i++)
+			w.core.up->released(&zcs[i], false);
+		drain(e);
+		all_released(ZCS);
+		for (unsigned i = 0; i < ZCS; i++)
+			assert_false(zcs[i].copied);
+		k += out_of_turn(ZCS);
+	}
+	unwrap(e);
+	return k;
+}
+
+static void release_order(void **state)
+{
+	(void)state;
+	assert_int_equal(mixed("seed=1"), 0);
+	assert_true(mixed("seed=1,reorder-release=50") > 100);
+	assert_true(mixed("seed=1,late-release=50") > 100);
+}
+
+/* Whatever else happens to them. */
+static void releases(void **state)
+{
+	struct weir_engine *e = wrap("seed=4,late-release=40,reorder-release=40,late=30,reorder=30,"
+				     "short-write=30,eagain=10,zc-refuse=10,zc-copied=40");
+	unsigned cut = 0, refused = 0, copied = 0, clean = 0;
+
+	(void)state;
+	w.socks[1].kind = WEIR_DGRAM;
+	for (unsigned round = 0; round < 500; round++) {
+		struct weir_sock *s = &w.socks[round % 2];
+		unsigned n = s->kind == WEIR_STREAM ? 1 : ZCS;
+
+		w.used = 0;
+		send_zc(s, n);
+		answer_zc();
+		drain(e);
+		all_released(n);
+		for (unsigned i = 0; i < n; i++) {
+			cut += zc_ops[i].res > 0 && zc_ops[i].res < 300;
+			refused += zc_ops[i].res < 0;
+			if (zc_ops[i].res > 0)
+				copied += zcs[i].copied;
+			else
+				assert_true(zcs[i].copied);
+			clean += !zcs[i].copied;
+		}
+	}
+	assert_true(cut && refused && copied && clean);
+	unwrap(e);
+}
+
+/* Refused before the wrapped plane hears of it, by errors in turn; others are left alone. */
+static void refused(void **state)
+{
+	static const int errors[] = { -ENOMEM, -EMSGSIZE, -EOPNOTSUPP };
+	struct weir_engine *e = wrap("seed=8,zc-refuse=50");
+	static struct weir_txop plain[8];
+	unsigned seen = 0, taken = 0;
+
+	(void)state;
+	assert_true(w.core.ops->zerocopy(e));
+	assert_int_equal(w.core.ops->send_area(e, NULL, NULL), -ENOSPC);
+	for (unsigned round = 0; round < 200; round++) {
+		unsigned given = w.given;
+
+		w.used = 0;
+		send_zc(&w.socks[round % 2], 1);
+		taken += w.given - given;
+		assert_int_equal(w.given - given, w.held_count);
+		answer_zc();
+		drain(e);
+		all_released(1);
+		if (zc_ops[0].res == 300) {
+			assert_int_equal(w.given - given, 1);
+			continue;
+		}
+		assert_int_equal(w.given, given);
+		assert_int_equal(zc_ops[0].res, errors[seen++ % 3]);
+	}
+	assert_true(seen > 50 && taken > 50);
+	for (unsigned round = 0; round < 50; round++) {
+		send_chain(e, plain, 8);
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(plain[i].res, 300);
+	}
+	unwrap(e);
+}
+
+/* A socket goes after its last release, however late that is. */
+static void detached_after_release(void **state)
+{
+	unsigned waited = 0;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 50; seed++) {
+		struct weir_engine *e;
+		struct weir_sock *s;
+		char spec[80];
+
+		snprintf(spec, sizeof spec, "seed=%u,late-release=90,reorder=90,late=50", seed);
+		e = wrap(spec);
+		s = &w.socks[1];
+		s->kind = WEIR_DGRAM;
+		send_zc(s, ZCS);
+		answer_zc();
+		w.core.ops->detach(s);
+		w.core.up->detached(s);
+		drain(e);
+		all_released(ZCS);
+		assert_null(s->fault_data);
+		assert_non_null(strstr(w.log, "d1:0"));
+		waited += zcs[0].plane_word != ZCS;
+		assert_int_equal(w.core.ops->attach(s, NULL), 0);
+		unwrap(e);
+	}
+	assert_true(waited > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
 		T_CASE(legal),	   T_CASE(illegal),
 		T_CASE(receiving), T_CASE(same_seed_same_run),
 		T_CASE(sending),   T_CASE(writable_follows),
+		T_CASE(releases),  T_CASE(release_order),
+		T_CASE(refused),   T_CASE(detached_after_release),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

@@ -303,6 +303,9 @@ static void results_refused(void **state)
 		RESULTS_HEAD STREAM("1", "-1") "}]}",
 		RESULTS_HEAD STREAM("1", "1e300") "}]}",
 		RESULTS_HEAD STREAM("1", "\"7\"") "}]}",
+		RESULTS_HEAD
+		"{\"id\":1,\"bytes\":1,\"retransmits\":-1e19,\"jitter\":0,\"errors\":0,"
+		"\"packets\":0}]}",
 		"{\"cpu_util_total\":1,\"cpu_util_user\":1,\"cpu_util_system\":1,"
 		"\"sender_has_retransmits\":0}",
 		"{\"cpu_util_total\":true,\"cpu_util_user\":1,\"cpu_util_system\":1,"

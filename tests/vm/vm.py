@@ -8,6 +8,7 @@ vm.py check FOLDER              selftest, newest kernel, and the library's tests
 vm.py shell [SERIES]            a shell in the VM, two namespaces with the test NIC between them
 vm.py debug [PATTERN]           the tests on a kernel built with KASAN, lockdep, kmemleak, UBSAN
 vm.py demo FOLDER               the VM's part of `make demo`: iperf3's documents to FOLDER
+vm.py soak SECONDS SEED         the VM's part of `make soak`: random scenarios over zcrx
 vm.py selftest [SERIES]         tests that misbehave must be found out
 vm.py fetch [SERIES...]         only fetch and make what the others need
 
@@ -31,7 +32,7 @@ sys.dont_write_bytecode = True
 
 from host import debugkernel, demo, image, kernels, machine, parts, report, root  # noqa: E402
 from host import selftest, session  # noqa: E402
-from host.common import Failed, TREE, VM, die, locked_file, note, remove  # noqa: E402
+from host.common import Failed, TREE, VM, die, locked_file, note, remove, verbose  # noqa: E402
 from host.common import run as run_command  # noqa: E402
 
 # Oldest first.  One entry may name alternatives: the first that there is.
@@ -41,6 +42,7 @@ WITHOUT_ZCRX = "6.12"
 # Time limits of tests are for a machine that does nothing else; on a busy one all is slower.
 BUSY = 2
 DEBUG_SLOW = 6  # as SLOW in t/lib.sh
+SOAK_ENDS_S = 300  # for what is under way when a soak's time is over
 # Older kernels take fallbacks that are in no other run; the host's tests run on a new one anyhow.
 WHOLE_CONTRACT = ["6.1", "6.12", "6.18", "6.19"]
 EXPECTED = os.path.join(VM, "expected-skips.txt")
@@ -64,7 +66,7 @@ def build_programs(targets):
                     "building the programs")
 
 
-def prepare(kernel, label, broken, shell=False, thorough=False, targets=()):
+def prepare(kernel, label, broken, shell=False, thorough=False, targets=(), facts=""):
     """
     Write the initramfs of a run; return its path.  Why the module cannot be built, where it should,
     is added to the list `broken`.  Tests that try each of many cases take a part of them where the
@@ -88,7 +90,7 @@ def prepare(kernel, label, broken, shell=False, thorough=False, targets=()):
              "kernel.facts": f"series={kernel['series']}\nversion={kernel['version']}\n"
                              f"module={'yes' if module else 'no'}\n"
                              f"debug={'yes' if kernel.get('tree') else 'no'}\n"
-                             f"thorough={'yes' if thorough else 'no'}\n"}
+                             f"thorough={'yes' if thorough else 'no'}\n{facts}"}
     if shell:
         files["shell"] = ""
     image.write(path, system, kernel,
@@ -214,6 +216,31 @@ def command_demo(arguments):
     return True
 
 
+def command_soak(arguments):
+    """One machine, one test: tests/vm/soak/soak.sh; its last lines are printed."""
+    seconds, seed = int(arguments[0]), int(arguments[1])
+    kernel = must_kernel(NEWEST)
+    broken = []
+    with own_folder("soak"):
+        initramfs = prepare(kernel, "soak", broken,
+                            facts=f"soak_seconds={seconds}\nsoak_seed={seed}\n")
+        if broken:
+            remove(initramfs)
+            raise Failed(broken[0])
+        plan = parts.tests("", folder=os.path.join(VM, "soak"))
+        plan[0].timeout_s = seconds + SOAK_ENDS_S
+        run, accel = session.boot(kernel, "soak", folder_of("soak"), plan, initramfs, quiet=True)
+    for result in run.results.values():
+        if result.verdict == "failed" or verbose():
+            report.print_result(result)
+            report.print_output(result)
+    ran = [line for line in run.results["soak"].output if line.startswith("| runs ")]
+    passed, skipped = ran[0].split()[2:] if ran else ("0", "0")
+    print(f"vm-soak: Linux {kernel['version']} by {accel}: {passed} passed, "
+          f"{run.count('failed')} failed, {skipped} skipped", flush=True)
+    return run.count("failed") == 0 and bool(ran)
+
+
 def command_debug(arguments):
     kernel = debugkernel.get(NEWEST)
     return run_kernel(kernel, "debug", (arguments[0:1] or [""])[0], slow_by=DEBUG_SLOW)
@@ -253,13 +280,14 @@ def command_fetch(arguments):
 
 COMMANDS = {"test": command_test, "all": command_all, "check": command_check,
             "shell": command_shell, "demo": command_demo, "debug": command_debug,
-            "fetch": command_fetch, "selftest": command_selftest}
+            "soak": command_soak, "fetch": command_fetch, "selftest": command_selftest}
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *ignored: sys.exit(143))
     command = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")
-    if not command or command in (command_check, command_demo) and len(sys.argv) < 3:
+    words = {command_check: 1, command_demo: 1, command_soak: 2}.get(command, 0)
+    if not command or len(sys.argv) < 2 + words:
         print(__doc__.strip(), file=sys.stderr)
         return 2
     try:

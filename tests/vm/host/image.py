@@ -231,7 +231,7 @@ def add_modules(archive, modules):
 
 def add_tests(archive, vm):
     """The tests, and what judges the kernel's log."""
-    for folder in ("t", "bad", "demo"):
+    for folder in ("t", "bad", "demo", "soak"):
         for name in sorted(os.listdir(os.path.join(vm, folder))):
             if not name.startswith("."):
                 archive.copy("t/" + name, os.path.join(vm, folder, name), 0o755)

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - weir-zctest: scenarios of the plane zcrx, through the public interface only.
+ * main.c - weir-zctest: scenarios of the plane zcrx and of sends without a copy, through the
+ * public interface only.
  *
  * Theory: weir-zcraw shows what the kernel and the test NIC do by themselves; this program shows
  * what a user of the library gets.  Each scenario runs in a process of its own (zcraw/run.c).
  */
-#include "zctest.h"
+#include "send.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static const struct scenario *const tables[] = { scenarios_bulk,    scenarios_memory,
 						 scenarios_trouble, scenarios_ends,
-						 scenarios_hold,    scenarios_cost };
+						 scenarios_hold,    scenarios_cost,
+						 scenarios_send,    scenarios_send_ends };
 
 int main(int argc, char **argv)
 {
