@@ -34,9 +34,11 @@
  * @nice: nice value of the ends.
  * @seed: of the order of contenders.
  * @quick: fewer rounds, shorter windows.
+ * @full: zerocopy: all rows.
  * @one_end: ping-pong: only the server is the contender.
  * @verbose: a line for each trial on stderr.
  * @only: contender names to run, separated by commas; NULL for all.
+ * @rows: zerocopy: patterns of the rows to run, separated by commas; NULL for the usual ones.
  * @congestion: TCP congestion control of all sockets; NULL leaves the system's.
  * @weir_path: the weir command, for its iperf3 server; "" where there is none.
  */
@@ -48,9 +50,11 @@ struct bench_settings {
 	int nice;
 	unsigned seed;
 	bool quick;
+	bool full;
 	bool one_end;
 	bool verbose;
 	const char *only;
+	const char *rows;
 	const char *congestion;
 	char weir_path[512];
 };
@@ -321,6 +325,7 @@ int bench_contender_index(const struct bench_group *g, const char *name);
 void bench_report_table(const struct bench_result *r);
 unsigned bench_report_goals(const struct bench_result *r);
 int bench_json_open(const char *path, const struct bench_settings *set, FILE **ret);
+void bench_json_string(FILE *to, const char *text);
 void bench_json_group(FILE *to, const struct bench_result *r, bool first);
 int bench_json_close(FILE *to);
 
@@ -333,6 +338,10 @@ extern const struct bench_group bench_udp[4];
 extern const struct bench_group bench_pingpong[2];
 extern const struct bench_group bench_connections;
 extern const struct bench_group bench_syscalls;
+
+/* zc.c: the group "zerocopy", which has rows in place of rounds of one trial. */
+int bench_zc_run(const struct bench_settings *set, FILE *json, bool *first, unsigned *missed);
+void bench_zc_list(void);
 
 #define BENCH_PP_BYTES 64 /* of a ping-pong message */
 

@@ -24,16 +24,19 @@ struct choice {
 static const struct choice choices[] = {
 	{ "tcp", &bench_tcp, 1 },	    { "udp", bench_udp, 4 },
 	{ "pingpong", bench_pingpong, 2 },  { "connections", &bench_connections, 1 },
-	{ "syscalls", &bench_syscalls, 1 },
+	{ "syscalls", &bench_syscalls, 1 }, { "zerocopy", NULL, 0 },
 };
 
 #define CHOICE_COUNT (sizeof(choices) / sizeof(choices[0]))
 
 static const char usage[] =
-	"usage: weir-bench-host [tcp|udp|pingpong|connections|syscalls|all]... [options]\n"
+	"usage: weir-bench-host [tcp|udp|pingpong|connections|syscalls|zerocopy|all]... "
+	"[options]\n"
 	"  --rounds N      times each contender runs (5)\n"
 	"  --seconds S     length of one measured window (0.5)\n"
 	"  --quick         2 rounds of 0.25 s: shows that all works, not how fast\n"
+	"  --full          zerocopy: all rows, about half an hour\n"
+	"  --rows P,Q      zerocopy: rows by name, \"ifb-1500/64000/*\"\n"
 	"  --only A,B      these contenders only (--list names them)\n"
 	"  --one-end       pingpong: the other end is always the blocking client\n"
 	"  --congestion C  TCP's (cubic, which has no pacing timers; \"system\": what is set)\n"
@@ -58,6 +61,7 @@ static void list(void)
 				       g->contenders[c].what);
 		}
 	}
+	bench_zc_list();
 }
 
 static void find_weir(struct bench_settings *set)
@@ -91,6 +95,8 @@ static int run_choice(const struct choice *ch, const struct bench_settings *set,
 	static struct bench_result result;
 	int ret = 0;
 
+	if (!ch->groups)
+		return bench_zc_run(set, json, first, missed);
 	for (unsigned i = 0; i < ch->count; i++) {
 		int res = bench_harness_run(&ch->groups[i], set, &result);
 
@@ -112,6 +118,8 @@ static const struct option options[] = {
 	{ "rounds", required_argument, NULL, 'r' },
 	{ "seconds", required_argument, NULL, 's' },
 	{ "quick", no_argument, NULL, 'q' },
+	{ "full", no_argument, NULL, 'f' },
+	{ "rows", required_argument, NULL, 'R' },
 	{ "json", required_argument, NULL, 'j' },
 	{ "only", required_argument, NULL, 'o' },
 	{ "one-end", no_argument, NULL, '1' },
@@ -158,6 +166,25 @@ static int parse_groups(int argc, char **argv, struct command_line *cl)
 	return 0;
 }
 
+/* Options without a value.  Return: false where @opt is none of them. */
+static bool parse_flag(int opt, struct command_line *cl)
+{
+	switch (opt) {
+	case 'q':
+		return cl->set.quick = true;
+	case 'f':
+		return cl->set.full = true;
+	case '1':
+		return cl->set.one_end = true;
+	case 'x':
+		return cl->strict = true;
+	case 'v':
+		return cl->set.verbose = true;
+	default:
+		return false;
+	}
+}
+
 /* Return: -1 to go on, else the exit code. */
 static int parse(int argc, char **argv, struct command_line *cl)
 {
@@ -184,8 +211,8 @@ static int parse(int argc, char **argv, struct command_line *cl)
 		case 'S':
 			set->seed = (unsigned)strtoul(optarg, &end, 10);
 			break;
-		case 'q':
-			set->quick = true;
+		case 'R':
+			set->rows = optarg;
 			break;
 		case 'j':
 			cl->json_path = optarg;
@@ -193,17 +220,8 @@ static int parse(int argc, char **argv, struct command_line *cl)
 		case 'o':
 			set->only = optarg;
 			break;
-		case '1':
-			set->one_end = true;
-			break;
 		case 'C':
 			set->congestion = strcmp(optarg, "system") ? optarg : NULL;
-			break;
-		case 'x':
-			cl->strict = true;
-			break;
-		case 'v':
-			set->verbose = true;
 			break;
 		case 'w':
 			snprintf(set->weir_path, sizeof(set->weir_path), "%s", optarg);
@@ -215,6 +233,8 @@ static int parse(int argc, char **argv, struct command_line *cl)
 			fputs(usage, stdout);
 			return 0;
 		default:
+			if (parse_flag(opt, cl))
+				break;
 			fputs(usage, stderr);
 			return 2;
 		}

@@ -142,7 +142,7 @@ unsigned bench_report_goals(const struct bench_result *r)
 }
 
 /* Our own strings hold no control characters but may hold quotes and backslashes. */
-static void json_string(FILE *to, const char *text)
+void bench_json_string(FILE *to, const char *text)
 {
 	fputc('"', to);
 	for (; *text; text++) {
@@ -164,19 +164,19 @@ static void json_contender(FILE *to, const struct bench_result *r, unsigned c)
 	const struct bench_group *g = r->group;
 
 	fprintf(to, "\n    {\"name\":");
-	json_string(to, g->contenders[c].name);
+	bench_json_string(to, g->contenders[c].name);
 	fprintf(to, ",\"what\":");
-	json_string(to, g->contenders[c].what);
+	bench_json_string(to, g->contenders[c].what);
 	if (!r->in[c]) {
 		fprintf(to, ",\"not_run\":");
-		json_string(to, r->why[c]);
+		bench_json_string(to, r->why[c]);
 		fprintf(to, "}");
 		return;
 	}
 	fprintf(to, ",\"retries\":%u,\"metrics\":{", r->retries[c]);
 	for (unsigned m = 0; m < g->metric_count; m++) {
 		fprintf(to, "%s\n      ", m ? "," : "");
-		json_string(to, g->metrics[m].name);
+		bench_json_string(to, g->metrics[m].name);
 		fprintf(to, ":");
 		json_stat(to, bench_result_stat(r, c, m));
 		fprintf(to, ",\"values\":[");
@@ -199,11 +199,11 @@ void bench_json_group(FILE *to, const struct bench_result *r, bool first)
 	unsigned n = 0;
 
 	fprintf(to, "%s\n {\"name\":", first ? "" : ",");
-	json_string(to, g->name);
+	bench_json_string(to, g->name);
 	fprintf(to, ",\"what\":");
-	json_string(to, g->what);
+	bench_json_string(to, g->what);
 	fprintf(to, ",\"rounds\":%u,\"reference\":", r->rounds);
-	json_string(to, g->contenders[g->reference].name);
+	bench_json_string(to, g->contenders[g->reference].name);
 	fprintf(to, ",\n  \"contenders\":[");
 	for (unsigned c = 0; c < g->contender_count; c++) {
 		if (!r->in[c] && !r->why[c][0])
@@ -221,7 +221,7 @@ void bench_json_group(FILE *to, const struct bench_result *r, bool first)
 		if (!goal_figure(r, goal, &st))
 			continue;
 		fprintf(to, "%s\n    {\"goal\":", n++ ? "," : "");
-		json_string(to, goal->text);
+		bench_json_string(to, goal->text);
 		fprintf(to, ",\"figure\":");
 		json_stat(to, st);
 		fprintf(to, "},\"at_least\":%s,\"limit\":%.6g,\"met\":%s,\"doubtful\":%s}",
@@ -242,9 +242,9 @@ int bench_json_open(const char *path, const struct bench_settings *set, FILE **r
 		return -errno;
 	uname(&un);
 	fprintf(to, "{\"weir_bench_host\":1,\"kernel\":");
-	json_string(to, un.release);
+	bench_json_string(to, un.release);
 	fprintf(to, ",\"machine\":");
-	json_string(to, un.machine);
+	bench_json_string(to, un.machine);
 	fprintf(to, ",\"cpus\":%ld,\"rounds\":%u,\"seconds\":%.6g,\"warmup\":%.6g,\"seed\":%u,",
 		sysconf(_SC_NPROCESSORS_ONLN), set->rounds, set->seconds, set->warmup, set->seed);
 	fprintf(to, "\n\"groups\":[");
