@@ -139,7 +139,7 @@ namespaces >"$results/namespaces.before"
 
 if build release; then
 	ln -sfn release/tools/weir build/weir
-	run_tests release --exclude-regex '[.]uring[.](without|spin)-'
+	run_tests release --exclude-regex '[.]uring[.](without|spin)-|[.]zc-(always|faults)'
 fi
 build clang
 build asan && run_tests asan --label-regex '^(unit|contract|cli)$'

@@ -19,8 +19,8 @@
  *	the kernel knows it, with EINVAL where it does not.
  * Sources: io_uring/net.c io_send_zc_prep(), io_sendmsg_zc(), io_sendrecv_fail(); io_uring/notif.c
  *	io_notif_tw_complete(); io_uring/rsrc.c io_sqe_buffer_register(), io_uring/timeout.c
- *	io_req_tw_fail_links() (Linux 6.1, 6.18, 7.3); REPORT_USAGE since Linux 6.2, registered
- *	buffers of SENDMSG_ZC since 6.15.
+ *	io_req_tw_fail_links() (Linux 6.1, 6.18, 7.3); REPORT_USAGE since Linux 6.2 (and in
+ *	6.1.192), registered buffers of SENDMSG_ZC since 6.15.
  * Tests: tests/contract/test_zc.c, tests/netns/zc_ifb.sh
  */
 #include <errno.h>
@@ -85,6 +85,12 @@ static int ask(struct uring_plane *p, int fd, bool msg, unsigned ioprio)
 	return res;
 }
 
+/* The form is known where the socket, or the buffer, is what is wrong. */
+static bool is_known(int answer)
+{
+	return answer == -EOPNOTSUPP || answer == -EFAULT;
+}
+
 /* The table of registered buffers, all empty. */
 static int slots_make(struct uring_plane *p, struct uring_sends *z)
 {
@@ -105,14 +111,11 @@ static void ask_all(struct uring_plane *p, struct uring_sends *z, int fd)
 	z->report = ask(p, fd, false, report) == -EOPNOTSUPP;
 	if (p->without & WEIR_WITHOUT_FIXED_BUFFERS)
 		return;
-	/*
-	 * The form is known where the socket, or the buffer, is what is wrong.  Without a table
-	 * kernels before 6.15 find fault with the buffer before they refuse it to SENDMSG_ZC.
-	 */
+	/* Without it kernels before 6.15 find fault with the buffer before they refuse the form. */
 	if (slots_make(p, z))
 		return;
-	z->fixed = ask(p, fd, false, IORING_RECVSEND_FIXED_BUF) != -EINVAL;
-	z->fixed_msg = ask(p, fd, true, IORING_RECVSEND_FIXED_BUF) != -EINVAL;
+	z->fixed = is_known(ask(p, fd, false, IORING_RECVSEND_FIXED_BUF));
+	z->fixed_msg = is_known(ask(p, fd, true, IORING_RECVSEND_FIXED_BUF));
 }
 
 int uring_zc_open(struct weir_engine *e)

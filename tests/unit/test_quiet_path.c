@@ -35,7 +35,7 @@
 #include <sys/wait.h>
 
 #define PACKETS 100000u
-#define PACKETS_TRACED 20000u
+#define PACKETS_TRACED 10000u
 #define WARM_UP 20000u
 #define STRETCHES 5
 #define GROWTH_MAX 100 /* allocations by which free lists may grow after the warm-up */
