@@ -4,11 +4,11 @@
 # check.sh - all tests over all builds.  Last line: "N passed, N failed, N skipped".
 #
 # Builds release (gcc), clang, asan and tsan, each with -Werror; runs unit, contract and cli tests
-# on asan; all tests on release but the contract with parts switched off and with spinning, which
-# asan runs; the tests labelled "threads" on tsan; the tests of the VM on the newest kernel and on
-# one without zero-copy receive (WEIR_CHECK_VM=no leaves these out, and says so as a skip).  Each
-# build is counted as a test, and so is that nothing is left behind: no file in TMPDIR, no process,
-# no namespace.
+# on asan; all tests on release but the contract with parts switched off, with spinning and with
+# forced zero-copy sends, which asan runs; the tests labelled "threads" on tsan; the tests of the
+# VM on the newest kernel and on one without zero-copy receive (WEIR_CHECK_VM=no leaves these out,
+# and says so as a skip).  Each build is counted as a test, and so is that nothing is left behind:
+# no file in TMPDIR, no process, no namespace.
 # Exit status: 0 where nothing failed and every skip is on tests/expected-skips.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -31,7 +31,7 @@ export WEIR_CHECK_RUN=$$-$RANDOM-$(date +%s%N)
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
-unset WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_SPIN_US WEIR_MIN_WAIT_US WEIR_RUN_DIR
+unset WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_ZEROCOPY WEIR_SPIN_US WEIR_MIN_WAIT_US WEIR_RUN_DIR
 
 # One line per thing tested outside ctest: "passed|failed|skipped NAME LOGFILE".
 record() {

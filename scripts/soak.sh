@@ -29,7 +29,7 @@ mkdir -p "$folder" || exit 1
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
 unset "${!WEIR_TEST_@}" WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_SPIN_US WEIR_MIN_WAIT_US \
-	WEIR_RUN_DIR WEIR_IFNAME
+	WEIR_RUN_DIR WEIR_IFNAME WEIR_ZEROCOPY
 
 passed=0 failed=0 skipped=0
 # add LOG: the last "N passed, N failed, N skipped" of a part; a part without one has failed

@@ -202,7 +202,9 @@ WEIR_API WEIR_MUST_CHECK int weir_adopt(struct weir_engine *e, int fd,
  * Whether the kernel copies the data is said by @flags, else by the socket's options, else by the
  * engine's (weir_engine_opts.zerocopy).  A write without a copy ends (WEIR_EVENT_SENT) when the
  * peer has acknowledged all of it, on UDP when it has left the machine; the events of a socket come
- * in the order of its sends.  tx_queue_max counts it only until the kernel has taken it.
+ * in the order of its sends.  tx_queue_max counts it only until the kernel has taken it.  A UDP
+ * socket that only sends is best opened with WEIR_SOCK_PAUSED: an armed receive is woken for each
+ * datagram that is freed.
  *
  * Return: 0; -ENOBUFS where the transmit queue is full (WEIR_EVENT_WRITABLE follows); -EPIPE
  * after a failure, weir_sock_shutdown() or close; -EINVAL; -EMSGSIZE; -ENOMEM.
@@ -376,11 +378,11 @@ WEIR_API int weir_sock_peer(const struct weir_sock *s, struct weir_addr *ret);
 WEIR_API enum weir_plane weir_sock_plane(const struct weir_sock *s);
 
 /**
- * weir_sock_why() - one line on how the socket's payload comes.
+ * weir_sock_why() - one line on how the socket's payload comes and goes.
  * @s: the socket.
  *
  * On the plane zcrx: which queue it is received from, or why it is received with a copy; else the
- * engine's line (weir_engine_why()).
+ * engine's line (weir_engine_why()).  Then whether its sends are copied, and why.
  *
  * Return: text valid until the next call for a socket of the same engine.
  */

@@ -87,16 +87,17 @@ static uint32_t datagrams_in(const struct weir_rx *rx)
 }
 
 /*
- * A reset is told once: to the send that is in flight, if there is one (where that has sent a part,
- * it says so instead), and the reader then finds a mere end.  The state of the connection tells the
- * two apart: a peer that only ended its stream leaves it in CLOSE_WAIT.
+ * A reset is told once: to the send that is in flight, if there is one (which may say that it has
+ * sent a part, instead), and the reader then finds a mere end.  The state of the connection tells
+ * the two apart where something is left to be sent: a peer that only ended its stream leaves it in
+ * CLOSE_WAIT.  Where all was sent, a reset behind the peer's end takes nothing from either.
  */
 static bool was_reset(const struct weir_sock *s)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
 
-	if (!s->is_tcp || s->shut_done)
+	if (!s->is_tcp || s->shut_done || (!s->ops_count && !s->tx_head && !s->left_head))
 		return false;
 	return !getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
 	       info.tcpi_state == TCP_CLOSE;

@@ -442,8 +442,17 @@ size_t weir_zcpick_why(const struct weir_sock *s, char *buf, size_t bytes)
 	const struct weir_zclearn *l;
 	const char *name;
 
+	if (s->kind == WEIR_LISTENER)
+		return 0;
+	if (s->zc_mode == WEIR_TX_PLAIN)
+		return say(buf, bytes, "sends copy: as asked for");
 	if (s->zc_never)
-		return say(buf, bytes, "sends copy: the kernel has no zero copy here (EOPNOTSUPP)");
+		return say(buf, bytes, "sends copy: %s",
+			   s->engine->c.zerocopy ?
+				   "this socket has no zero copy (EOPNOTSUPP)" :
+				   "the plane has no zero copy here, or not to be used");
+	if (s->zc_mode == WEIR_TX_FORCED)
+		return say(buf, bytes, "sends: zero-copy, as asked for");
 	if (!s->zcpick)
 		return 0;
 	l = s->zcpick->learn;

@@ -43,7 +43,6 @@
  */
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
@@ -334,16 +333,6 @@ static void data(struct weir_sock *s, uint32_t len, uint64_t off)
 		zcrx_set_field(s, ZC_WHY_SHIFT, ZC_WHY_NONE);
 }
 
-static bool was_reset(struct weir_sock *s)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	weir_core_of(s->engine)->stats.syscalls++;
-	return !s->shut_done && !getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
-	       info.tcpi_state == TCP_CLOSE;
-}
-
 static bool spill_is_out(struct weir_engine *e)
 {
 	const struct weir_pool *pool = weir_core_of(e)->stream_pool;
@@ -463,7 +452,7 @@ static void ended(struct weir_sock *s, int res)
 			up->recv_end(s, s->rx_stopping ? -ECANCELED : -EAGAIN);
 			return;
 		}
-		up->recv_end(s, was_reset(s) ? -ECONNRESET : 0);
+		up->recv_end(s, 0);
 		return;
 	case -ECANCELED:
 		/* Ours: another way is to be taken. */

@@ -7,9 +7,12 @@
 # kernel's list of listening sockets.  Whatever a test starts is ended by its process id, on
 # every way out.  A test goes on after a failed check, so that one run shows all that is wrong.
 # Parts that wait more than they compute run at the same time, each in a shell and a folder of its
-# own with ports that no other part of the test takes.
+# own with ports that no other part of the test takes.  Tests that run at the same time keep off
+# each other's ports by locks on bytes of one file, which the shell's open file holds until it
+# ends.
 
 WEIR=${WEIR:?the path of the weir command}
+exec {port_locks}<>"$(dirname "$WEIR")/ports.lock" || exit 1
 server_pid=
 failures=0
 started=()
@@ -62,11 +65,19 @@ need() {
 	done
 }
 
-# A port that is free for TCP and for UDP.
+# A port that is free for TCP and for UDP, and kept for this test.
 # Below the range the kernel gives out by itself, and with a free one behind it.
 free_port() {
-	python3 - "$part_number" <<-'END'
-	import random, socket, sys
+	python3 - "$part_number" "$port_locks" <<-'END'
+	import fcntl, random, socket, struct, sys
+	part, locks = int(sys.argv[1]), int(sys.argv[2])
+	def kept(port):
+	    lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, port, 2, 0)
+	    try:
+	        fcntl.fcntl(locks, fcntl.F_OFD_SETLK, lock)
+	    except OSError:
+	        return False
+	    return True
 	def free(port):
 	    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
 	        with socket.socket(socket.AF_INET6, kind) as s:
@@ -76,8 +87,8 @@ free_port() {
 	                return False
 	    return True
 	while True:
-	    port = 20000 + 2 * int(sys.argv[1]) + 64 * random.randrange(150)
-	    if free(port) and free(port + 1):
+	    port = 20000 + 2 * part + 64 * random.randrange(150)
+	    if kept(port) and free(port) and free(port + 1):
 	        print(port)
 	        break
 	END

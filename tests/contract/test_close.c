@@ -356,6 +356,42 @@ static void peer_reset_while_paused(void **state)
 	}
 }
 
+/* A peer that ended its stream and then threw ours away has ended, not failed: nothing was lost. */
+static void peer_reset_behind_its_end(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct weir_engine *e = t_open(NULL);
+		struct t_end end;
+		int fds[2];
+
+		t_raw_pair(fds);
+		t_end_init(&end, 1, 10, 2, 20);
+		assert_int_equal(weir_adopt(e, fds[0], &t_end_ops, &end, NULL, &end.s, NULL), 0);
+		assert_int_equal(write(fds[1], t_pattern(2, 0), 10), 10);
+		t_until(e, end.rx_bytes == 10);
+		t_end_pump(&end);
+		t_until(e, end.tx_sent == 10);
+		if (i % 2) {
+			weir_sock_pause(end.s);
+			t_step_idle(e);
+		}
+		assert_int_equal(write(fds[1], t_pattern(2, 10), 10), 10);
+		assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+		close(fds[1]); /* with our bytes unread: a reset */
+		while (t_step(e, 5000) > 0)
+			;
+		if (i % 2)
+			weir_sock_resume(end.s);
+		t_until(e, end.ended);
+		assert_int_equal(end.end_res, 0);
+		assert_int_equal(end.rx_bytes, 20);
+		t_end_close(&end);
+		t_until(e, end.closed);
+		t_close(e);
+	}
+}
+
 /* Which callback closes. */
 enum where { ACCEPTED, CONNECTED, RECEIVED, ENDED, SENT, WRITABLE, WHERES };
 
@@ -687,6 +723,7 @@ int main(void)
 		T_CASE(finish_then_refused),
 		T_CASE(peer_reset),
 		T_CASE(peer_reset_while_paused),
+		T_CASE(peer_reset_behind_its_end),
 		T_CASE(close_in_every_callback),
 		T_CASE(close_other_in_callback),
 		T_CASE(no_callbacks),
