@@ -33,6 +33,11 @@ export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
 unset WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_ZEROCOPY WEIR_SPIN_US WEIR_MIN_WAIT_US WEIR_RUN_DIR
 
+# What begins, with the seconds since the start of the run.
+say() {
+	printf '== %4d s: %s\n' "$SECONDS" "$*"
+}
+
 # One line per thing tested outside ctest: "passed|failed|skipped NAME LOGFILE".
 record() {
 	echo "$1 $2 ${3:--}" >>"$results/extra.txt"
@@ -41,7 +46,7 @@ record() {
 build() {
 	local preset=$1
 
-	echo "== build $preset"
+	say "build $preset"
 	if JOBS=$jobs scripts/build.sh "$preset" >"$results/build.$preset.log" 2>&1; then
 		grep '^note:' "$results/build.$preset.log"
 		record passed "build.$preset"
@@ -60,7 +65,7 @@ run_tests() {
 	if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
 		with=(setarch "$(uname -m)" -R)
 	fi
-	echo "== test $preset"
+	say "test $preset"
 	"${with[@]}" ctest --test-dir "build/$preset" --parallel "$tests_at_once" \
 		--output-junit "$results/$preset.xml" --test-output-size-passed 1000000 \
 		--test-output-size-failed 1000000 --no-tests=error "$@" \
@@ -74,7 +79,7 @@ run_vm() {
 		record skipped vm "left out by WEIR_CHECK_VM=no"
 		return
 	fi
-	echo "== test in the VM"
+	say "test in the VM"
 	python3 -B tests/vm/vm.py check "$results" >"$results/test.vm.log" 2>&1
 	# some failed: the JUnit files say so; without all of them it could not be run
 	[ $? -le 1 ] && [ "$(ls "$results"/vm-*.xml 2>/dev/null | wc -l)" -eq 3 ] ||
