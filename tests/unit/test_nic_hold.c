@@ -370,19 +370,19 @@ static void two_deaths(bool (*before)(void), bool (*dies)(void), unsigned step)
 		}
 	}
 	print_message("two deaths: %u pairs of places\n", twice);
-	assert_true(twice > 100);
+	assert_true(twice > 50);
 }
 
 static void drop_dies_twice(void **state)
 {
 	(void)state;
-	two_deaths(hold_a, drop_a, T_SLOW == 1 ? 37 : 83);
+	two_deaths(hold_a, drop_a, T_SLOW == 1 ? 37 : 163);
 }
 
 static void hold_dies_then_drop_dies(void **state)
 {
 	(void)state;
-	two_deaths(NULL, hold_a, T_SLOW == 1 ? 53 : 127);
+	two_deaths(NULL, hold_a, T_SLOW == 1 ? 53 : 211);
 }
 
 /* ------------------------------------------------------------------- two owners */

@@ -119,7 +119,7 @@ static struct sim *sim_new(double noise)
 	assert_non_null(m);
 	cpu_ns = wall_ns = 1e9;
 	m->e.plane_id = WEIR_PLANE_URING;
-	m->e.c.zc_reports = true;
+	m->e.c.zerocopy = m->e.c.zc_reports = true;
 	m->e.c.now_ns = (uint64_t)wall_ns;
 	m->noise = noise;
 	m->interrupts = noise > 0;

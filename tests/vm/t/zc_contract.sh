@@ -6,10 +6,7 @@
 #
 # Theory: the programs talk to themselves over 127.0.0.1.  Here these addresses belong to wn0, and
 # what is sent to them leaves by wn1, so that it crosses the wire and comes in by wn0, both ends'
-# packets alike:
-#
-#	socket --- rule 10: TCP from this machine, 127/8 by wn1 ---> wn1 ===wire=== wn0 ---> socket
-#	           rule 20: what comes in is for us (table local)
+# packets alike (contract_wire).
 #
 # Each engine takes a queue of wn0 and steers its sockets to it.  ::1 cannot be had over a wire
 # (IPv6 drops it), and UDP would be cut into fragments there, which lose their order: these, and
@@ -20,27 +17,8 @@
 
 [ -s /contract.list ] || fail "no contract tests were packed"
 nic_load
-ip netns add a || fail "no network namespace"
-ip -n a link add wn0 numrxqueues 32 numtxqueues 32 type weirnic peer name wn1 ||
-	fail "ip link add"
+contract_wire 32
 need_zcrx
-for dev in all wn0 wn1; do
-	in_a sysctl -qw net.ipv4.conf.$dev.route_localnet=1 net.ipv4.conf.$dev.rp_filter=0 \
-		net.ipv4.conf.$dev.accept_local=1
-done
-ip -n a -batch - <<END || fail "addresses and routes"
-link set lo up
-link set wn0 address 02:00:00:00:00:01 up
-link set wn1 address 02:00:00:00:00:02 up
-addr add 127.0.0.1/8 dev wn0
-neigh add 127.0.0.1 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
-neigh add 127.0.0.2 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
-route add 127.0.0.0/8 dev wn1 src 127.0.0.1 table 100
-rule add pref 10 iif lo ipproto 6 lookup 100
-rule add pref 20 lookup local
-rule del pref 0
-END
-wait_for 5 running || fail "wn0 has no carrier"
 
 placed() {
 	sum "$(debugfs_of wn0)/stats" rx provider_bytes

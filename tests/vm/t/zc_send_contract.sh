@@ -14,24 +14,7 @@
 
 [ -s /contract.list ] || fail "no contract tests were packed"
 nic_load
-ip netns add a || fail "no network namespace"
-ip -n a link add wn0 numrxqueues 4 numtxqueues 4 type weirnic peer name wn1 || fail "ip link add"
-for dev in all wn0 wn1; do
-	in_a sysctl -qw net.ipv4.conf.$dev.route_localnet=1 net.ipv4.conf.$dev.rp_filter=0 \
-		net.ipv4.conf.$dev.accept_local=1
-done
-ip -n a -batch - <<END || fail "addresses and routes"
-link set lo up
-link set wn0 address 02:00:00:00:00:01 up
-link set wn1 address 02:00:00:00:00:02 up
-addr add 127.0.0.1/8 dev wn0
-neigh add 127.0.0.1 lladdr 02:00:00:00:00:01 dev wn1 nud permanent
-route add 127.0.0.0/8 dev wn1 src 127.0.0.1 table 100
-rule add pref 10 iif lo ipproto 6 lookup 100
-rule add pref 20 lookup local
-rule del pref 0
-END
-wait_for 5 running || fail "wn0 has no carrier"
+contract_wire 4
 # where the kernel has it: what was lost is repeated soon
 in_a sysctl -qw net.ipv4.tcp_rto_min_us=20000 2>/dev/null
 export -f run_programs fail

@@ -209,7 +209,7 @@ static void on_accepted(struct weir_sock *listener, struct weir_sock *s, void *u
 {
 	struct zt *z = user;
 	struct weir_addr peer;
-	unsigned port;
+	unsigned port, number;
 
 	(void)listener;
 	if (weir_sock_peer(s, &peer)) { /* the peer has reset it meanwhile */
@@ -220,9 +220,12 @@ static void on_accepted(struct weir_sock *listener, struct weir_sock *s, void *u
 	}
 	port = ntohs(peer.sa.sa_family == AF_INET6 ? ((struct sockaddr_in6 *)&peer.sa)->sin6_port :
 						     ((struct sockaddr_in *)&peer.sa)->sin_port);
-	zt_add(z, port - from_port, s);
+	number = (port - from_port) / ZT_PORT_STEP;
+	if (port != from_port + number * ZT_PORT_STEP)
+		fail("a stream from port %u", port);
+	zt_add(z, number, s);
 	if (z->wish.greets && weir_sock_send(s, "", 1, 0, 0))
-		fail("stream %u: no byte can be sent", port - from_port);
+		fail("stream %u: no byte can be sent", number);
 }
 
 static const struct weir_sock_ops listener_ops = { .accepted = on_accepted };
@@ -235,9 +238,10 @@ static unsigned streams_of(const struct zt_wish *wish)
 void zt_senders_start(struct zt_senders *s, const struct zt_wish *wish)
 {
 	static unsigned calls;
+	unsigned call = (unsigned)getpid() + calls++;
 
-	from_port = ZT_FROM_PORT +
-		    ((unsigned)getpid() + calls++) * ZT_STREAMS % (ZT_FROM_PORTS - ZT_STREAMS);
+	from_port = ZT_FROM_PORT + call % ZT_PORT_STEP +
+		    call / ZT_PORT_STEP % ZT_PORT_SETS * ZT_STREAMS * ZT_PORT_STEP;
 	s->count = streams_of(wish);
 	for (unsigned i = 0; i < s->count; i++) {
 		struct sender_options o = {
@@ -254,7 +258,7 @@ void zt_senders_start(struct zt_senders *s, const struct zt_wish *wish)
 			.late = !wish->connects,
 			.accepts = wish->connects,
 			.port = ZT_PORT,
-			.from_port = from_port + i,
+			.from_port = from_port + i * ZT_PORT_STEP,
 		};
 
 		sender_start(&s->sender[i], &o);

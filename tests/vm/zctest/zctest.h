@@ -11,7 +11,8 @@
 #define ZT_QUEUES 4
 #define ZT_PORT 5400	   /* all streams come to this one */
 #define ZT_FROM_PORT 21000 /* senders' ports begin here; those of the last ones are in TIME_WAIT */
-#define ZT_FROM_PORTS 30000
+#define ZT_PORT_STEP 97 /* from one to the next: neighbours' hashes are alike in all but few bits */
+#define ZT_PORT_SETS 4
 #define ZT_DEADLINE_MS (scenario_limit_ms / 8 * 5)
 #define ZT_ENDLESS (1ull << 40)
 
