@@ -5,7 +5,8 @@
 #
 # Builds release (gcc), clang, asan and tsan, each with -Werror; runs unit, contract and cli tests
 # on asan; all tests on release but the contract with parts switched off, with spinning and with
-# forced zero-copy sends, which asan runs; the tests labelled "threads" on tsan; the tests of the
+# forced zero-copy sends, and what tests options and formats of the command, which asan runs; the
+# tests labelled "threads" on tsan; the tests of the
 # VM on the newest kernel and on one without zero-copy receive (WEIR_CHECK_VM=no leaves these out,
 # and says so as a skip).  Each build is counted as a test, and so is that nothing is left behind:
 # no file in TMPDIR, no process, no namespace.
@@ -37,6 +38,9 @@ unset WEIR_PLANE WEIR_FAULT WEIR_WITHOUT WEIR_ZEROCOPY WEIR_SPIN_US WEIR_MIN_WAI
 say() {
 	printf '== %4d s: %s\n' "$SECONDS" "$*"
 }
+
+# A machine that runs all this may be slow: deadlines, of what must come, are longer (t.h).
+export WEIR_TEST_PATIENCE=3
 
 # One line per thing tested outside ctest: "passed|failed|skipped NAME LOGFILE".
 record() {

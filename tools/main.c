@@ -66,7 +66,7 @@ static void print_usage(FILE *to)
 	      to);
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(to, "  %-10s %s\n", c->name, c->about);
-	fputs("\nEnvironment: WEIR_PLANE=auto|uring|epoll chooses how bytes move.\n", to);
+	fputs("\nEnvironment: WEIR_PLANE=auto|zcrx|uring|epoll chooses how bytes move.\n", to);
 }
 
 static int unknown_command(const char *name)

@@ -202,9 +202,10 @@ WEIR_API WEIR_MUST_CHECK int weir_adopt(struct weir_engine *e, int fd,
  * Whether the kernel copies the data is said by @flags, else by the socket's options, else by the
  * engine's (weir_engine_opts.zerocopy).  A write without a copy ends (WEIR_EVENT_SENT) when the
  * peer has acknowledged all of it, on UDP when it has left the machine; the events of a socket come
- * in the order of its sends.  tx_queue_max counts it only until the kernel has taken it.  A UDP
- * socket that only sends is best opened with WEIR_SOCK_PAUSED: an armed receive is woken for each
- * datagram that is freed.
+ * in the order of its sends; those of datagrams in the order in which they went, where the kernel
+ * had no room for one of them at first.  tx_queue_max counts it only until the kernel has taken it.
+ * A UDP socket that only sends is best opened with WEIR_SOCK_PAUSED: an armed receive is woken for
+ * each datagram that is freed.
  *
  * Return: 0; -ENOBUFS where the transmit queue is full (WEIR_EVENT_WRITABLE follows); -EPIPE
  * after a failure, weir_sock_shutdown() or close; -EINVAL; -EMSGSIZE; -ENOMEM.

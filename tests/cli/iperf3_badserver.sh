@@ -259,7 +259,7 @@ one_case() {
 	port=$(cat fake.out)
 	[ "$name" = stalls_reverse ] && reverse=(-R --rcv-timeout 300)
 	client weir -c 127.0.0.1 -t 1 -P 2 $json --plane "$plane" \
-		--control-timeout 300 "${reverse[@]}"
+		--control-timeout 1000 "${reverse[@]}"
 	code=$?
 	[ $code -eq 1 ] || fail "$plane, $name $json: exit code $code"
 	if [ -n "$json" ]; then

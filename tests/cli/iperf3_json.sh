@@ -38,13 +38,13 @@ both_sides() {
 	shift
 	start_server stock -J -1
 	must_client "$name, stock" stock -c 127.0.0.1 -J "$@"
-	until_true 5 gone "$server_pid"
+	until_true 5 gone "$server_pid" || fail "the server with -1 did not end"
 	cp client.out stock.client.json
 	cp server.out stock.server.json
 	stop_server
 	start_server weir -J -1
 	must_client "$name, weir" weir -c 127.0.0.1 -J "$@"
-	until_true 5 gone "$server_pid"
+	until_true 5 gone "$server_pid" || fail "the server with -1 did not end"
 	cp client.out weir.client.json
 	cp server.out weir.server.json
 	stop_server

@@ -69,12 +69,12 @@ asks() {
 	shift 2
 	start_server stock -J -1
 	must_client "$name" weir -c 127.0.0.1 "$@"
-	until_true 5 gone "$server_pid"
+	until_true 5 gone "$server_pid" || fail "the server with -1 did not end"
 	json server.out "$name" "$expression" '"error" not in j'
 	stop_server
 	start_server weir -J -1
 	must_client "$name, stock client" stock -c 127.0.0.1 "$@"
-	until_true 5 gone "$server_pid"
+	until_true 5 gone "$server_pid" || fail "the server with -1 did not end"
 	json server.out "$name, our server" "$expression" '"error" not in j'
 	stop_server
 }
@@ -117,11 +117,15 @@ grep -q "port $cport connected" client.out || fail "--cport: $(cat client.out)"
 grep -q "port $((cport + 1)) connected" client.out || fail "--cport + 1: $(cat client.out)"
 must_client "--cport -u" weir -c 127.0.0.1 -u --cport "$cport" -k 10 -b 10M
 grep -q "port $cport connected" client.out || fail "--cport -u: $(cat client.out)"
-client weir -4 -c ::1 -n 1M && fail "-4 with an IPv6 address worked"
-client weir -c no-such-host.invalid -n 1M && fail "a host that is not there worked"
-client weir -c 127.0.0.1 -C nosuchalgo -n 1M && fail "-C nosuchalgo worked"
+client weir -4 -c ::1 -n 1M
+[ $? -eq 1 ] || fail "-4 with an IPv6 address: the exit code"
+client weir -c no-such-host.invalid -n 1M
+[ $? -eq 1 ] || fail "a host that is not there: the exit code"
+client weir -c 127.0.0.1 -C nosuchalgo -n 1M
+[ $? -eq 1 ] || fail "-C nosuchalgo: the exit code"
 grep -q "congestion" client.err || fail "-C nosuchalgo: $(cat client.err)"
-client weir -c 127.0.0.1 -w 512M -n 1M && fail "-w 512M worked"
+client weir -c 127.0.0.1 -w 512M -n 1M
+[ $? -eq 1 ] || fail "-w 512M: the exit code"
 grep -q "buffer size not set" client.err || fail "-w 512M: $(cat client.err)"
 # what one test set on the listener must be gone for the next
 must_client "-w" weir -c 127.0.0.1 -w 32K -M 600 -n 100K
@@ -131,11 +135,13 @@ json client.out "after -w" 'end["streams"][0]["sender"]["bytes"] >= 1 << 20' \
 stop_server
 start_server weir -4 -B 127.0.0.1
 must_client "server -B" stock -c 127.0.0.1 -n 1M
-client stock -c ::1 -n 1M && fail "a server with -4 -B 127.0.0.1 answers on ::1"
+client stock -c ::1 -n 1M
+[ $? -eq 1 ] || fail "::1, of a server with -4 -B 127.0.0.1: the exit code"
 stop_server
 start_server weir -6
 must_client "server -6" weir -c ::1 -n 1M
-client weir -c 127.0.0.1 -n 1M && fail "a server with -6 answers on 127.0.0.1"
+client weir -c 127.0.0.1 -n 1M
+[ $? -eq 1 ] || fail "127.0.0.1, of a server with -6: the exit code"
 stop_server
 
 # WEIR_PLANE is as --plane

@@ -16,6 +16,7 @@ running() {
 
 for kind in stock weir; do
 	start_server weir -i 0.1
+	: >first.out # here: the shell in the background may be late
 	timeout 60 iperf3 -p "$port" -c 127.0.0.1 -t 30 -b 10M >first.out 2>&1 &
 	first=$!
 	started+=("$first")
@@ -41,6 +42,7 @@ done
 
 # our client against a busy stock server
 start_server stock
+: >first.out # here: the shell in the background may be late
 timeout 60 iperf3 -p "$port" -c 127.0.0.1 -t 30 -b 10M >first.out 2>&1 &
 first=$!
 started+=("$first")

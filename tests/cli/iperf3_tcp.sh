@@ -48,8 +48,8 @@ pair() {
 		'[s["sender"]["sender"] for s in end["streams"]] == [True, True, False, False]' \
 		'max(sent, end["sum_received_bidir_reverse"]["bytes"]) >= 4 << 20'
 	run "-t -i" -t 1 -i 0.25 && json client.out "$name, -t -i" \
-		'len(intervals) in (4, 5)' \
-		'0.9 < end["sum_sent"]["seconds"] < 1.5' \
+		'len(intervals) in (3, 4, 5)' \
+		'0.9 < end["sum_sent"]["seconds"] < 2.5' \
 		'end["sum_received"]["bytes"] <= '"$slack"' * end["sum_sent"]["bytes"]' \
 		'end["sum_received"]["bytes"] > 0.5 * end["sum_sent"]["bytes"]' \
 		'abs(sum(i["sum"]["bytes"] for i in intervals) - sent) < sent // 20 + 1e6' \
@@ -72,7 +72,7 @@ timed() {
 	run "-O" -O 1 -t 1 -i 0.5 && json client.out "$name, -O" \
 		'any(i["sum"]["omitted"] for i in intervals)' \
 		'not intervals[-1]["sum"]["omitted"]' \
-		'0.9 < end["sum_sent"]["seconds"] < 1.5' \
+		'0.9 < end["sum_sent"]["seconds"] < 2.5' \
 		'end["sum_sent"]["bytes"] < 0.9 * sum(i["sum"]["bytes"] for i in intervals)'
 	run "--bidir -t" --bidir -P 2 -t 1 && json client.out "$name, --bidir -t" \
 		'end["sum_sent"]["bytes"] > 1 << 20' \
@@ -81,9 +81,9 @@ timed() {
 		'end["sum_received_bidir_reverse"]["bytes"] > 1 << 20'
 	if [ "$2" = weir ]; then
 		run "-b" -b 80M -t 1 && json client.out "$name, -b" \
-			'8e6 < end["sum_sent"]["bytes"] < 12.5e6'
+			'7e6 < end["sum_sent"]["bytes"] < 12.5e6'
 		run "-b burst" -b 80M/10 -l 16K -t 1 && json client.out "$name, -b burst" \
-			'8e6 < end["sum_sent"]["bytes"] < 13e6'
+			'7e6 < end["sum_sent"]["bytes"] < 13e6'
 		return
 	fi
 	run "-R -t" -R -t 1 -P 2 && json client.out "$name, -R -t" \
@@ -92,7 +92,8 @@ timed() {
 		'end["sum_received"]["bytes"] > 0.5 * end["sum_sent"]["bytes"]' \
 		'"retransmits" in end["sum_sent"]'
 	run "-R -b" -R -b 80M -t 1 && json client.out "$name, -R -b" \
-		'8e6 < end["sum_received"]["bytes"] < 12.5e6'
+		'end["sum_received"]["bytes"] > 7e6' \
+		'end["sum_received"]["bytes"] < 12.5e6 * end["sum_received"]["seconds"]'
 }
 
 # Two at a time: more take the machine from each other, and rates are looked at.

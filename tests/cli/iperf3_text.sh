@@ -37,13 +37,13 @@ compare() {
 	shift
 	start_server stock -1
 	must_client "$name, stock" stock -c 127.0.0.1 "$@"
-	until_true 5 gone "$server_pid"
+	until_true 5 gone "$server_pid" || fail "the server with -1 did not end"
 	shape client.out >stock.client
 	shape server.out >stock.server
 	stop_server
 	start_server weir -1
 	must_client "$name, weir" weir -c 127.0.0.1 "$@"
-	until_true 5 gone "$server_pid"
+	until_true 5 gone "$server_pid" || fail "the server with -1 did not end"
 	shape client.out >weir.client
 	shape server.out >weir.server
 	grep -q "^weir: plane .*copied .* of .* received" client.out ||

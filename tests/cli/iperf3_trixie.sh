@@ -94,6 +94,7 @@ refused() {
 	local first
 
 	start_server stock
+	: >first.out # here: the shell in the background may be late
 	timeout 30 "$WEIR" iperf3 -p "$port" -c 127.0.0.1 -t 20 -b 10M -i 0.1 >first.out 2>&1 &
 	first=$!
 	started+=("$first")

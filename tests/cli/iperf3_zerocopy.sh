@@ -39,11 +39,11 @@ modes() {
 				'end["sum_sent_bidir_reverse"]["bytes"] > 1 << 20'
 		must_client "-u $z" weir -c 127.0.0.1 -J --plane "$plane" -u -b 50M -t 1 $z &&
 			json client.out "-u $z ($plane)" "$weir" "$all_copied" \
-				'5e6 < end["sum"]["bytes"] < 7.5e6'
+				'4e6 < end["sum"]["bytes"] < 7.5e6'
 		must_client "-b $z" weir -c 127.0.0.1 -J --plane "$plane" -b 80M -t 1 -i 0.25 $z &&
 			json client.out "-b $z ($plane)" \
-				'8e6 < end["sum_sent"]["bytes"] < 12.5e6' \
-				'all(i["sum"]["bytes"] > 0 for i in intervals[:3])'
+				'7e6 < end["sum_sent"]["bytes"] < 12.5e6' \
+				'sum(i["sum"]["bytes"] > 0 for i in intervals[:3]) >= 2'
 	done
 	WEIR_ZEROCOPY=never must_client "never" weir -c 127.0.0.1 --plane "$plane" -n 32M
 	grep -q 'sends copy: the path' client.out && fail "never, and it was tried ($plane)"

@@ -87,7 +87,7 @@ free_port() {
 	                return False
 	    return True
 	while True:
-	    port = 20000 + 2 * part + 64 * random.randrange(150)
+	    port = 20000 + 2 * part + 64 * random.randrange(190)
 	    if kept(port) and free(port) and free(port + 1):
 	        print(port)
 	        break
@@ -142,6 +142,11 @@ stop_server() {
 	grep -E "Sanitizer|runtime error" server.out && fail "a sanitizer complains of the server"
 }
 
+# at_most_open NUMBER: the server has no more descriptors (the shell's locks are one)
+at_most_open() {
+	[ "$(ls "/proc/$server_pid/fd" | wc -l)" -le "$1" ]
+}
+
 # Neither running nor waiting to be waited for.
 gone() {
 	[ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"
@@ -157,13 +162,16 @@ forget() {
 
 # client weir|stock [OPTIONS]: output in client.out; the status is the client's
 client() {
-	local kind=$1
+	local kind=$1 status
 	shift
 	if [ "$kind" = stock ]; then
 		timeout -k 2 30 "${STOCK:-iperf3}" -p "$port" "$@" >client.out 2>client.err
 	else
 		timeout -k 2 30 "$WEIR" iperf3 -p "$port" "$@" >client.out 2>client.err
 	fi
+	status=$?
+	grep -E "Sanitizer|runtime error" client.err && fail "client $*: a sanitizer complains"
+	return $status
 }
 
 # must_client NAME weir|stock [OPTIONS]: a client that must succeed

@@ -20,9 +20,9 @@ exec 2>"$folder/shell.err"
 clean_up() {
 	local code=$?
 
-	for pid in "${pids[@]-}"; do
-		# A stopped process takes no other signal.
-		[ -n "$pid" ] && kill -KILL "$pid"
+	# Not $pids: numbers of those that ended may be others' by now.
+	for pid in $(jobs -rp); do
+		kill -KILL "$pid" # a stopped process takes no other signal
 	done
 	wait
 	[ -n "${mounted-}" ] && umount "$mounted"

@@ -40,9 +40,10 @@ function(test_properties name file label timeout)
 	if(own_timeout)
 		set(timeout ${own_timeout})
 	endif()
+	math(EXPR limit "${timeout} * 3") # of a machine that is slow, and has other work
 	set_tests_properties(${name} PROPERTIES
 		LABELS "${label};${labels}"
-		TIMEOUT ${timeout}
+		TIMEOUT ${limit}
 		COST ${timeout} # those that may take long begin first
 		SKIP_RETURN_CODE 77)
 	test_environment(${name})

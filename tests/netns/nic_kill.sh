@@ -54,12 +54,18 @@ done
 
 # two owners, one of whom is killed while it begins: the other's value stays
 weir nic apply "${wish[@]}" || fail "the first owner: $(cat "$work/out")"
+killed=0
 for at in $(seq 1 3 $first); do
 	"$killat" $at "$WEIR" nic apply "${wish[@]}" --hold >"$work/killed" 2>&1
+	status=$?
+	[ $status = 99 ] || [ $status = 98 ] ||
+		fail "second owner, call $at: $status $(cat "$work/killed")"
+	[ $status = 98 ] || killed=$((killed + 1))
 	weir nic restore v0 --dead-only || fail "restore of the dead one: $(cat "$work/out")"
 	ethtool -l v0 | grep -A 9 Current | grep -q "RX:.*4" ||
 		fail "call $at: the other's value went"
 done
+[ $killed -gt 2 ] || fail "only $killed deaths of a second owner: is this test right?"
 weir nic restore v0 || fail "restore of the first owner"
 same "two owners"
 no_journal "two owners"

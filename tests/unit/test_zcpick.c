@@ -614,6 +614,9 @@ static void dear_notifications(void **state)
 
 int main(void)
 {
+	/* Noise may mislead one run of many for long: always the same (a soak draws others). */
+	setenv("WEIR_TEST_SEED", "1", 0);
+
 	const struct CMUnitTest tests[] = {
 		CASE(table),
 		CASE(no_flapping),

@@ -10,6 +10,7 @@
  *	weir-group call ADDR CONNECTIONS BYTES                   eight at a time; bytes by each
  *	weir-group ids ADDR CONNECTIONS                          plain sockets: NAPI ids at accept
  */
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,9 @@
 #define ENGINES_MAX 8
 #define CALLERS 8
 #define WHYS_MAX 16
+#define FROM_PORT 20000
+#define FROM_PORTS 12000
+#define PORT_STEP 97 /* neighbours' hashes are alike in all but few bits */
 #define PERIOD 65521 /* of the content: a prime, so that a piece that moved is seen */
 
 struct server {
@@ -238,6 +242,8 @@ static int do_serve(const char *ifname)
 
 static int plain_socket(bool listener)
 {
+	static atomic_uint calls;
+	struct sockaddr_storage from = { 0 };
 	struct weir_addr a;
 	int fd, one = 1;
 
@@ -246,9 +252,16 @@ static int plain_socket(bool listener)
 	fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
 	if (fd < 0)
 		die("socket", NULL);
-	if (!listener)
-		return connect(fd, &a.sa, a.len) ? -1 : fd;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (!listener) {
+		from.ss_family = a.sa.sa_family;
+		/* In IPv6's address it is at the same place. */
+		((struct sockaddr_in *)&from)->sin_port =
+			htons((uint16_t)(FROM_PORT +
+					 atomic_fetch_add(&calls, 1) * PORT_STEP % FROM_PORTS));
+		return bind(fd, (struct sockaddr *)&from, a.len) || connect(fd, &a.sa, a.len) ? -1 :
+												fd;
+	}
 	return bind(fd, &a.sa, a.len) || listen(fd, 4096) ? -1 : fd;
 }
 

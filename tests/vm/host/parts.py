@@ -22,7 +22,7 @@ DEFAULT_TIMEOUT_S = 60
 BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*", "Module.symvers",
                                "modules.order", "*.so")
 CONTRACT_EXCLUDED = re.compile(r"\.(without|spin)-")
-CONTRACT_FAULTS = re.compile(r"\.faults$")
+CONTRACT_FAULTS = re.compile(r"[.-]faults$")
 
 
 class Test:

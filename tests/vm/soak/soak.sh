@@ -16,7 +16,10 @@ names=(bulk ipv6 connect sockets64 queues2 queues2_udmabuf group add_area host m
 	f_split_less f_split_more f_misdirect f_misdirect2 f_alloc_fail f_no_buffer f_delay
 	f_carrier_flap f_queue_start exhaust small_cq tiny_cq small_refill early unsteered nodev
 	link resize close_held engine_close cycles cycles cycles reset_early reset_unread
-	reset_running reset_running kills kills press_stop press_copy press_tell)
+	reset_running reset_running kills kills press_stop press_copy press_tell
+	zs_serial zs_one zs_many zs_random zs_small zs_ip6 zs_epoll zs_auto_mixed zs_drop
+	zs_drop_epoll zs_reorder zs_duplicate zs_corrupt zs_delay zs_carrier zs_close zs_close_epoll
+	zs_close_read zs_engine_close zs_kill_read zs_kill_both)
 
 seconds=$(fact soak_seconds) seed=$(fact soak_seed)
 echo "soak seed=$seed, $seconds s"

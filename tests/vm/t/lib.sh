@@ -117,6 +117,8 @@ quiet_end_up() {
 # Addresses, and both ends up: one process for each end, because a process costs 10 ms here.
 pair_up() {
 	end_up a wn0 1 && end_up b wn1 2 || fail "the links cannot be raised"
+	# who connects from ports that it chooses may meet one that waits for its minute to end
+	in_b sysctl -qw net.ipv4.tcp_tw_reuse=1
 	carrier_comes
 }
 
