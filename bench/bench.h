@@ -28,6 +28,7 @@
 /**
  * struct bench_settings - what the user asked for.
  * @rounds: times each contender runs.
+ * @rounds_asked: so many were asked for: no group has fewer.
  * @seconds: length of one measured window.
  * @warmup: seconds before it.
  * @patience: longest wait in seconds, before each trial, for both cores to be idle.
@@ -44,6 +45,7 @@
  */
 struct bench_settings {
 	unsigned rounds;
+	bool rounds_asked;
 	double seconds;
 	double warmup;
 	double patience;
@@ -184,7 +186,7 @@ struct bench_window {
  * @delay_limit: see bench_window.delay; a trial above it is disturbed.
  * @flows: source sockets of the sender.
  * @gso: the sender sends trains.
- * @rounds_max: rounds are cut to this; 0 for no limit.
+ * @rounds_max: rounds are cut to this, where none were asked for; 0 for no limit.
  * @spin: ends spin.
  * @publish: ends publish the library's counters with each event; only for counting.
  */

@@ -245,9 +245,9 @@ int bench_harness_run(const struct bench_group *g, const struct bench_settings *
 	memset(ret, 0, sizeof(*ret));
 	ret->group = g;
 	ret->rounds = set->rounds;
-	if (g->rounds_max && ret->rounds > g->rounds_max)
+	if (!set->rounds_asked && g->rounds_max && ret->rounds > g->rounds_max)
 		ret->rounds = g->rounds_max;
-	if (set->quick && g->rounds_max && ret->rounds > 1)
+	if (set->quick && !set->rounds_asked && g->rounds_max && ret->rounds > 1)
 		ret->rounds = g->rounds_max / 2;
 	choose(ret, set);
 	for (unsigned c = 0; c < g->contender_count; c++)

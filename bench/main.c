@@ -244,6 +244,7 @@ static int parse(int argc, char **argv, struct command_line *cl)
 			return 2;
 		}
 	}
+	set->rounds_asked = rounds > 0;
 	set->rounds = rounds > 0 ? (unsigned)rounds : set->quick ? 2 : 5;
 	set->seconds = seconds > 0 ? seconds : set->quick ? 0.25 : 0.5;
 	set->warmup = set->quick ? 0.1 : 0.2;
