@@ -9,7 +9,7 @@
  * no page pinned, whether its peer then reads, ends, or does neither.
  *
  * A process's pinned pages (registered memory) are counted by /proc/vmstat for all processes, of
- * which no other pins any here.
+ * which no other pins any here (look_at_pins).
  *
  * Sources: io_uring/io_uring.c io_ring_exit_work() (a ring that ends waits for notifications);
  * net/ipv4/tcp_timer.c tcp_probe_timer(), tcp_rto_max_ms since Linux 6.15.
@@ -29,6 +29,7 @@
 #define UNREAD_BYTES (8u << 20)
 #define CLOSE_MS 10000 /* as sock.h says */
 #define GONE_MS 15000
+#define PINS_REST_MS 3000
 #define TCP_TIME_WAIT 6
 
 static struct zs z;
@@ -119,6 +120,15 @@ static unsigned sockets(void)
 
 static uint64_t pinned_before;
 
+/* A process that ended before this one may still be giving its pages back. */
+static void look_at_pins(void)
+{
+	long end = now_ms() + PINS_REST_MS;
+
+	while ((pinned_before = pinned()) && now_ms() < end)
+		usleep(10000); /* between two looks at the state that is waited for */
+}
+
 static bool all_gone(void *arg)
 {
 	(void)arg;
@@ -149,7 +159,7 @@ static void run_close(const struct scenario *self)
 	struct zs_wish wish = unread_wish(self);
 	long took;
 
-	pinned_before = pinned();
+	look_at_pins();
 	begin(&wish);
 	took = now_ms();
 	for (unsigned i = 0; i < wish.streams; i++)
@@ -192,7 +202,7 @@ static void run_engine_close(const struct scenario *self)
 	struct zs_wish wish = unread_wish(self);
 	long took;
 
-	pinned_before = pinned();
+	look_at_pins();
 	begin(&wish);
 	took = now_ms();
 	zs_close(&z);
@@ -248,7 +258,7 @@ static void run_kill_read(const struct scenario *self)
 {
 	struct zs_wish wish = unread_wish(self);
 
-	pinned_before = pinned();
+	look_at_pins();
 	zs_open(&z, &wish);
 	kill_victim();
 	read_on("after the death");
@@ -260,7 +270,7 @@ static void run_kill_both(const struct scenario *self)
 {
 	struct zs_wish wish = unread_wish(self);
 
-	pinned_before = pinned();
+	look_at_pins();
 	zs_open(&z, &wish);
 	kill_victim();
 	zs_reader_kill(&z);
@@ -272,7 +282,7 @@ static void run_kill_alone(const struct scenario *self)
 {
 	struct zs_wish wish = unread_wish(self);
 
-	pinned_before = pinned();
+	look_at_pins();
 	zs_open(&z, &wish);
 	if (file_write("/proc/sys/net/ipv4/tcp_rto_max_ms", "1000"))
 		skip("this kernel has no tcp_rto_max_ms, it gives up after minutes");
